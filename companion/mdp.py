@@ -1,0 +1,644 @@
+r"""Finite Markov decision processes and solvers that certify their answers.
+
+A **Markov decision process** (MDP) has `S` states and `A` actions.  Action `a` in state `s` pays the reward
+:math:`r(s, a)` and leads to state `s'` with probability :math:`P(s' \mid s, a)`.  A reward one step later is
+worth the discount :math:`\gamma < 1` as much.  The best value that any policy reaches is the only solution of
+Bellman's equation :math:`v = T v`, where
+
+.. math:: (T v)(s) = \max_a \Big[ r(s, a) + \gamma \sum_{s'} P(s' \mid s, a)\, v(s') \Big].
+
+`T` shrinks distances by :math:`\gamma`, so sweeping :math:`v \leftarrow T v` converges, but an iterate alone
+does not say how far it still has to go.  MacQueen's bounds do.  With :math:`d = T v - v`, for every `v`,
+
+.. math:: T v + \tfrac{\gamma}{1 - \gamma} \min_s d(s) \;\le\; v^* \;\le\;
+          T v + \tfrac{\gamma}{1 - \gamma} \max_s d(s).
+
+Their distance is :math:`\tfrac{\gamma}{1-\gamma}` times the *span* :math:`\max d - \min d`.  The span shrinks
+at least as fast as :math:`\gamma^k`, and much faster where the process forgets its start quickly.  The
+iterative solvers stop when half that distance is below the tolerance and return the middle.  The greedy
+policy loses at most the whole distance.  Where the process mixes slowly the span shrinks no faster than
+:math:`\gamma^k`; there policy iteration, a handful of linear solves, is the better choice.
+
+All tables are NumPy float64 or SciPy CSR.  An action that a state does not offer has reward ``-inf``.
+
+References
+----------
+MacQueen, J. (1966). A modified dynamic programming method for Markovian decision problems.
+Puterman, M. L. (1994). Markov Decision Processes. Chapter 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.optimize import linprog
+from scipy.sparse.linalg import spsolve
+
+from companion.checks import check_integer, check_stochastic, real_array
+
+__all__ = [
+    "MDP",
+    "Solution",
+    "action_values",
+    "linear_program",
+    "modified_policy_iteration",
+    "occupancy",
+    "policy_iteration",
+    "policy_value",
+    "sample_next",
+    "value_iteration",
+]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class MDP:
+    r"""A finite Markov decision process :math:`(P, r, \gamma)` that was checked when it was made.
+
+    Parameters
+    ----------
+    transition : (S, A, S) array_like or (S*A, S) SciPy sparse array
+        ``transition[s, a, t]`` is the probability of state `t` after action `a` in state `s`.  Sparse row
+        ``s * A + a`` holds the same distribution.  Every row is a distribution, also that of an action which
+        nobody would choose.  Sums may miss 1 by ``4 * S`` units of float64 precision.
+    reward : (S, A) array_like
+        Expected reward per step.  ``-inf`` marks an unavailable action; each state needs an available one.
+    discount : float
+        Worth of a reward one step later, ``0 <= discount < 1``.
+
+    Attributes
+    ----------
+    rows : (S*A, S) ndarray or csr_array
+        The distributions, one row per state and action: the form that every solver multiplies with.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a table is no number table, has the wrong shape, or breaks one of the rules above.
+
+    Notes
+    -----
+    Arrays that are float64 already are shared, not copied, through read-only views.
+
+    References
+    ----------
+    Puterman, M. L. (1994). Markov Decision Processes. Section 2.1.
+
+    Examples
+    --------
+    A machine that runs (action 0) or is replaced (action 1); state 1 is broken.
+
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> policy_iteration(mdp).policy
+    array([0, 1])
+    """
+
+    transition: Any
+    reward: Any
+    discount: float
+
+    def __post_init__(self) -> None:
+        reward = np.asarray(self.reward)
+        if reward.dtype.kind not in "biuf":
+            raise TypeError(f"reward must hold real numbers, got {reward.dtype}")
+        if reward.ndim != 2 or 0 in reward.shape:
+            raise ValueError(f"reward must have shape (S, A) with S, A >= 1, got {reward.shape}")
+        if np.isnan(reward).any() or np.isposinf(reward).any():
+            raise ValueError("reward must be finite, or -inf for an unavailable action, got NaN or +inf")
+        closed = np.isneginf(reward).all(axis=1)
+        if closed.any():
+            raise ValueError(f"reward must leave each state an available action, state {closed.argmax()} has none")
+        discount = float(real_array("discount", self.discount, ()))
+        if not 0 <= discount < 1:
+            raise ValueError(f"discount must satisfy 0 <= discount < 1, got {discount:g}")
+        object.__setattr__(self, "transition", _checked_transition(self.transition, *reward.shape))
+        object.__setattr__(self, "reward", _read_only(reward.astype(np.float64, copy=False)))
+        object.__setattr__(self, "discount", discount)
+
+    @property
+    def rows(self) -> Any:
+        """The distributions, one row per state and action."""
+        return self.transition.reshape(-1, self.states) if self.transition.ndim == 3 else self.transition
+
+    @property
+    def states(self) -> int:
+        """How many states there are, S."""
+        return int(self.reward.shape[0])
+
+    @property
+    def actions(self) -> int:
+        """How many actions there are, A."""
+        return int(self.reward.shape[1])
+
+    @classmethod
+    def from_gymnasium(cls, env: Any, discount: float) -> MDP:
+        """Read the transition table of a gymnasium toy-text environment.
+
+        A state that a transition enters as terminal absorbs: every action stays there and pays nothing.  The
+        table itself often lets the walk go on from such states, which planners must not.
+
+        Parameters
+        ----------
+        env : gymnasium.Env
+            An environment whose ``unwrapped.P[s][a]`` lists ``(probability, next state, reward, terminated)``.
+        discount : float
+            Worth of a reward one step later, ``0 <= discount < 1``.
+
+        Returns
+        -------
+        MDP
+            The same process, dense.
+
+        Raises
+        ------
+        TypeError
+            If the environment has no such table.
+
+        Examples
+        --------
+        >>> import gymnasium
+        >>> mdp = MDP.from_gymnasium(gymnasium.make("CliffWalking-v1"), 0.99)
+        >>> mdp.transition.shape
+        (48, 4, 48)
+        """
+        table = getattr(env.unwrapped if hasattr(env, "unwrapped") else env, "P", None)
+        if table is None:
+            raise TypeError(f"env must have a transition table env.unwrapped.P, {env!r} has none")
+        states, actions = len(table), len(table[0])
+        transition, reward = np.zeros((states, actions, states)), np.zeros((states, actions))
+        terminal = set()
+        for s in range(states):
+            for a in range(actions):
+                for probability, after, paid, terminated in table[s][a]:
+                    transition[s, a, after] += probability
+                    reward[s, a] += probability * paid
+                    if terminated:
+                        terminal.add(after)
+        ends = sorted(terminal)
+        transition[ends] = 0.0
+        transition[ends, :, ends] = 1.0
+        reward[ends] = 0.0
+        return cls(transition, reward, discount)
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What a solver returns: an answer and its certificate."""
+
+    value: Floats  # (S,) the optimal value, in the middle of the bounds
+    policy: Integers  # (S,) a greedy action per state
+    lower: Floats  # (S,) v* is at least this
+    upper: Floats  # (S,) and at most this
+    iterations: int  # improvements of the policy, or pivots of the linear program
+    converged: bool  # whether the requested accuracy was certified
+
+
+def value_iteration(mdp: MDP, tolerance: float = 1e-6) -> Solution:
+    r"""Sweep :math:`v \leftarrow T v` until MacQueen's bounds certify the middle to `tolerance`.
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process to solve.
+    tolerance : float
+        Largest distance allowed between ``value`` and :math:`v^*` in any state, in units of reward.
+
+    Returns
+    -------
+    Solution
+        With ``abs(value - v*) <= tolerance``, ``lower <= v* <= upper``, and a policy that loses at most
+        ``upper - lower``.  ``converged=False`` if float64 cannot certify the tolerance.
+
+    Raises
+    ------
+    ValueError
+        If `tolerance` is not a positive number.
+
+    References
+    ----------
+    Bellman, R. (1957). Dynamic Programming.
+    MacQueen, J. (1966). A modified dynamic programming method for Markovian decision problems.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> solution = value_iteration(mdp, tolerance=1e-9)
+    >>> solution.value.round(4), solution.converged
+    (array([7.5229, 4.7706]), True)
+    """
+    return modified_policy_iteration(mdp, tolerance, sweeps=0)
+
+
+def modified_policy_iteration(mdp: MDP, tolerance: float = 1e-6, sweeps: int = 20) -> Solution:
+    r"""Alternate one sweep of `T` with `sweeps` cheap sweeps of the greedy policy's own operator.
+
+    With :math:`\pi` greedy for :math:`v`, one iteration is :math:`v \leftarrow T_\pi^{\,k}\, T v`, where
+    :math:`T_\pi v = r_\pi + \gamma P_\pi v` costs `A` times less than `T`.  ``sweeps=0`` is value iteration;
+    with many sweeps it becomes policy iteration.
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process to solve.
+    tolerance : float
+        Largest distance allowed between ``value`` and :math:`v^*` in any state, in units of reward.
+    sweeps : int
+        Evaluation sweeps `k` after each improvement.
+
+    Returns
+    -------
+    Solution
+        As of `value_iteration`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `tolerance` is not a positive number or `sweeps` no integer from 0 on.
+
+    Notes
+    -----
+    It starts at zero.  A constant start changes no greedy choice, so this is as good as the start
+    :math:`\min r / (1 - \gamma)` from which the iterates are known to rise to :math:`v^*`.
+
+    References
+    ----------
+    Puterman, M. L. and Shin, M. C. (1978). Modified policy iteration algorithms for discounted Markov
+    decision problems. Management Science 24(11).
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> modified_policy_iteration(mdp, tolerance=1e-9, sweeps=5).value.round(4)
+    array([7.5229, 4.7706])
+    """
+    _check_tolerance(tolerance)
+    check_integer("sweeps", sweeps, 0)
+    value = np.zeros(mdp.states)
+    policy: Integers | None = None
+    guaranteed = np.inf  # what contraction alone promises for the bounds' half-distance
+    for iterations in range(1, 2**62):
+        q = action_values(mdp, value)
+        backup = q.max(axis=1)
+        lower, upper, rounding = _bounds(mdp, value, backup)
+        half = float(upper[0] - lower[0]) / 2
+        guaranteed = min(guaranteed * mdp.discount, half) if iterations > 1 else half
+        # Below twice the rounding error more sweeps cannot help, whatever the tolerance says.
+        if half <= max(tolerance, 2 * rounding) or guaranteed <= rounding:
+            break
+        value = backup
+        if sweeps:
+            greedy = q.argmax(axis=1)
+            if policy is None or not np.array_equal(policy, greedy):
+                policy = greedy
+                kernel, reward = _under(mdp, policy)
+                kernel *= mdp.discount
+            for _ in range(sweeps):
+                value = reward + kernel @ value
+    return Solution((lower + upper) / 2, q.argmax(axis=1), lower, upper, iterations, half <= tolerance)
+
+
+def policy_iteration(mdp: MDP) -> Solution:
+    r"""Evaluate a policy by a linear solve, make it greedy, and repeat until nothing improves.
+
+    Solves :math:`(I - \gamma P_\pi) v = r_\pi` and then takes
+    :math:`\pi(s) = \arg\max_a\, r(s, a) + \gamma P(\cdot \mid s, a) \cdot v`, keeping the incumbent action on a
+    tie.  It is Newton's method on :math:`v = T v` and needs few iterations however slowly the process mixes.
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process to solve.
+
+    Returns
+    -------
+    Solution
+        Exact up to the rounding of one linear solve, which the bounds include.
+
+    References
+    ----------
+    Howard, R. A. (1960). Dynamic Programming and Markov Processes.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> policy_iteration(mdp).iterations
+    2
+    """
+    everyone = np.arange(mdp.states)
+    policy, value = mdp.reward.argmax(axis=1), np.full(mdp.states, -np.inf)
+    for iterations in range(1, 2**62):
+        previous, value = value, policy_value(mdp, policy)
+        q = action_values(mdp, value)
+        greedy, backup = q.argmax(axis=1), q.max(axis=1)
+        noise = 4 * np.finfo(np.float64).eps * np.abs(q[everyone, policy]).max()
+        improves = backup - q[everyone, policy] > noise
+        # Exact arithmetic raises the value every time. Where it stands still, only rounding is left.
+        if not improves.any() or not (value > previous).any():
+            break
+        policy = np.where(improves, greedy, policy)
+    lower, upper, _ = _bounds(mdp, value, backup)
+    return Solution(value, policy, lower, upper, iterations, True)
+
+
+def linear_program(mdp: MDP) -> Solution:
+    r"""Find :math:`v^*` as the least `v` that no action can improve.
+
+    .. math:: \min_v \sum_s v(s) \quad \text{subject to} \quad
+              v(s) \ge r(s, a) + \gamma \sum_{s'} P(s' \mid s, a)\, v(s').
+
+    The dual variable of row :math:`(s, a)` is the discounted number of times that the optimal policy takes `a`
+    in `s`; the policy is read from it.
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process to solve.
+
+    Returns
+    -------
+    Solution
+        Accurate to the linear program's own tolerance, about 1e-7; the bounds say how accurate.
+
+    Raises
+    ------
+    RuntimeError
+        If the linear program's solver (HiGHS) gives up.
+
+    References
+    ----------
+    d'Epenoux, F. (1963). A probabilistic production and inventory problem. Management Science 10(1).
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> linear_program(mdp).value.round(4)
+    array([7.5229, 4.7706])
+    """
+    available = np.flatnonzero(np.isfinite(mdp.reward))
+    stay = sparse.csr_array(
+        (np.ones(available.size), (np.arange(available.size), available // mdp.actions)),
+        shape=(available.size, mdp.states),
+    )
+    rows = sparse.csr_array(mdp.rows[available])
+    answer = linprog(
+        np.ones(mdp.states),
+        A_ub=mdp.discount * rows - stay,
+        b_ub=-mdp.reward.ravel()[available],
+        bounds=(None, None),
+        method="highs",
+    )
+    if answer.status != 0:
+        raise RuntimeError(f"the linear program was not solved: {answer.message}")
+    visits = np.full(mdp.reward.size, -1.0)
+    visits[available] = -answer.ineqlin.marginals
+    policy = visits.reshape(mdp.reward.shape).argmax(axis=1)
+    lower, upper, _ = _bounds(mdp, answer.x, action_values(mdp, answer.x).max(axis=1))
+    return Solution(answer.x, policy, lower, upper, int(answer.nit), True)
+
+
+def action_values(mdp: MDP, value: ArrayLike) -> Floats:
+    r"""Return :math:`q(s, a) = r(s, a) + \gamma \sum_{s'} P(s' \mid s, a)\, v(s')`.
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process.
+    value : (S,) array_like
+        The value `v` of each next state.
+
+    Returns
+    -------
+    (S, A) ndarray
+        ``-inf`` where the action is unavailable.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `value` is not S finite numbers.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.5)
+    >>> action_values(mdp, [10, 0])
+    array([[5.5, 3. ],
+           [0. , 3. ]])
+    """
+    q = mdp.rows @ real_array("value", value, (mdp.states,))
+    q *= mdp.discount
+    return np.asarray(q.reshape(mdp.reward.shape) + mdp.reward)
+
+
+def policy_value(mdp: MDP, policy: ArrayLike) -> Floats:
+    r"""Return the exact value of a policy, :math:`v_\pi = (I - \gamma P_\pi)^{-1} r_\pi`.
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process.
+    policy : (S,) integers or (S, A) probabilities
+        An action per state, or a distribution over actions per state.
+
+    Returns
+    -------
+    (S,) ndarray
+        Expected discounted reward from each state on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the policy has the wrong shape, is no distribution, or chooses an unavailable action.
+
+    References
+    ----------
+    Puterman, M. L. (1994). Markov Decision Processes. Theorem 6.1.1.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> policy_value(mdp, [0, 0]).round(4)
+    array([5.2632, 0.    ])
+    """
+    kernel, reward = _under(mdp, policy)
+    return _solve(kernel, mdp.discount, reward)
+
+
+def occupancy(mdp: MDP, policy: ArrayLike, start: ArrayLike) -> Floats:
+    r"""Return how often a policy takes each action in each state, discounted.
+
+    .. math:: d(s, a) = \pi(a \mid s) \sum_t \gamma^t \Pr(s_t = s), \qquad
+              \sum_a d(s', a) = \mu(s') + \gamma \sum_{s, a} P(s' \mid s, a)\, d(s, a).
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process.
+    policy : (S,) integers or (S, A) probabilities
+        An action per state, or a distribution over actions per state.
+    start : (S,) array_like
+        The distribution :math:`\mu` of the first state.
+
+    Returns
+    -------
+    (S, A) ndarray
+        Discounted visits; they sum to ``1 / (1 - discount)``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `policy` is refused by `policy_value` or `start` is no distribution over the states.
+
+    References
+    ----------
+    Puterman, M. L. (1994). Markov Decision Processes. Section 6.9.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> occupancy(mdp, [0, 1], [1, 0]).round(3)
+    array([[9.174, 0.   ],
+           [0.   , 0.826]])
+    """
+    start = check_stochastic("start", real_array("start", start, (mdp.states,)))
+    kernel, _ = _under(mdp, policy)
+    visits = _solve(kernel.T, mdp.discount, start)
+    return np.asarray(visits[:, None] * _probabilities(mdp, policy))
+
+
+def sample_next(mdp: MDP, state: ArrayLike, action: ArrayLike, rng: np.random.Generator) -> Integers:
+    """Draw the next state of many independent copies at once.
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process.
+    state, action : (N,) integers
+        Where each copy is and what it does.
+    rng : numpy.random.Generator
+        The source of randomness; one uniform number is drawn per copy.
+
+    Returns
+    -------
+    (N,) ndarray of integers
+        The next states.  One of probability zero is never drawn.
+
+    Raises
+    ------
+    ValueError
+        If an action is unavailable or a number out of range.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> sample_next(mdp, [0, 1, 1], [1, 0, 1], np.random.default_rng(0))
+    array([0, 1, 0])
+    """
+    state, action = _indices("state", state, mdp.states), _indices("action", action, mdp.actions)
+    if np.isneginf(mdp.reward[state, action]).any():
+        raise ValueError("action must be available in its state, got an unavailable one")
+    rows = mdp.rows[state * mdp.actions + action]
+    cumulative = np.cumsum(rows.toarray() if sparse.issparse(rows) else rows, axis=1)
+    total = cumulative[:, -1:]
+    # Strictly below the total, so that rounding cannot run into the states of probability zero at the end.
+    threshold = np.minimum(rng.random(total.shape) * total, np.nextafter(total, 0))
+    return np.asarray((cumulative <= threshold).sum(axis=1))
+
+
+def _bounds(mdp: MDP, value: Floats, backup: Floats) -> tuple[Floats, Floats, float]:
+    """MacQueen's bounds around ``backup = T value``, widened by the rounding error that is returned too."""
+    change = backup - value
+    reach = mdp.discount / (1 - mdp.discount)
+    lower, upper = backup + reach * change.min(), backup + reach * change.max()
+    scale = max(np.abs(lower).max(), np.abs(upper).max())
+    rounding = float(np.finfo(np.float64).eps * scale / (1 - mdp.discount))
+    return lower - rounding, upper + rounding, rounding
+
+
+def _under(mdp: MDP, policy: ArrayLike) -> tuple[Any, Floats]:
+    """The chain and the reward that a policy leaves: ``P_pi`` (S, S), a new array, and ``r_pi`` (S,)."""
+    policy = np.asarray(policy)
+    if policy.ndim == 1:
+        chosen = np.arange(mdp.states) * mdp.actions + _actions(mdp, policy)
+        return mdp.rows[chosen], mdp.reward.ravel()[chosen]
+    probability = _probabilities(mdp, policy)
+    # (S, S*A) @ (S*A, S): row s mixes the A rows of state s.
+    mix = sparse.csr_array(
+        (probability.ravel(), np.arange(probability.size), np.arange(mdp.states + 1) * mdp.actions),
+        shape=(mdp.states, probability.size),
+    )
+    paid = np.multiply(probability, mdp.reward, out=np.zeros_like(probability), where=probability > 0)
+    return mix @ mdp.rows, paid.sum(axis=1)
+
+
+def _actions(mdp: MDP, policy: ArrayLike) -> Integers:
+    policy = _indices("policy", policy, mdp.actions)
+    if policy.shape != (mdp.states,):
+        raise ValueError(f"policy must hold one action for each of {mdp.states} states, got shape {policy.shape}")
+    closed = np.isneginf(mdp.reward[np.arange(mdp.states), policy])
+    if closed.any():
+        state = int(closed.argmax())
+        raise ValueError(f"policy must choose available actions, {policy[state]} is not available in state {state}")
+    return policy
+
+
+def _probabilities(mdp: MDP, policy: ArrayLike) -> Floats:
+    """A policy as (S, A) probabilities."""
+    policy = np.asarray(policy)
+    if policy.ndim == 1:
+        return np.eye(mdp.actions)[_actions(mdp, policy)]
+    probability = check_stochastic("policy", real_array("policy", policy, mdp.reward.shape))
+    if probability[np.isneginf(mdp.reward)].any():
+        raise ValueError("policy must give unavailable actions no probability, got some")
+    return probability
+
+
+def _indices(name: str, value: ArrayLike, count: int) -> Integers:
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu" or array.ndim != 1:
+        raise ValueError(f"{name} must be a vector of integers, got {array.dtype} of shape {array.shape}")
+    if array.size and (array.min() < 0 or array.max() >= count):
+        raise ValueError(f"{name} must lie between 0 and {count - 1}, got {array.min()} to {array.max()}")
+    return array.astype(np.int64, copy=False)
+
+
+def _solve(kernel: Any, discount: float, right: Floats) -> Floats:
+    """Solve ``(I - discount * kernel) x = right``."""
+    if sparse.issparse(kernel):
+        matrix = sparse.eye_array(right.size, format="csc") - discount * kernel.tocsc()
+        return np.asarray(spsolve(matrix, right)).reshape(right.shape)
+    matrix = kernel * -discount
+    matrix[np.diag_indices_from(matrix)] += 1.0
+    return np.linalg.solve(matrix, right)
+
+
+def _checked_transition(transition: Any, states: int, actions: int) -> Any:
+    if sparse.issparse(transition):
+        rows = sparse.csr_array(transition, dtype=np.float64)
+        if rows.shape != (states * actions, states):
+            raise ValueError(
+                f"transition must have shape {(states * actions, states)} to fit reward, got {rows.shape}"
+            )
+        if not np.isfinite(rows.data).all() or (rows.data.size and rows.data.min() < 0):
+            raise ValueError("transition must be finite and non-negative, got NaN, infinity or a negative entry")
+        error = np.abs(rows.sum(axis=1) - 1.0)
+        if error.max() > 4 * states * np.finfo(np.float64).eps:
+            raise ValueError(f"transition must have rows that sum to 1, row {error.argmax()} misses by {error.max():g}")
+        return rows
+    dense = real_array("transition", transition, (states, actions, states))
+    return _read_only(check_stochastic("transition", dense))
+
+
+def _read_only(array: Floats) -> Floats:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _check_tolerance(tolerance: float) -> None:
+    if not real_array("tolerance", tolerance, ()) > 0:
+        raise ValueError(f"tolerance must be positive, got {tolerance!r}")

@@ -1,0 +1,114 @@
+"""Small published decision problems that several lessons, tests and comparisons share."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from companion.checks import check_integer, check_probability
+from companion.mdp import MDP
+
+__all__ = ["forest_management", "river_swim"]
+
+
+def forest_management(
+    ages: int = 3, wait_reward: float = 4.0, cut_reward: float = 2.0, fire: float = 0.1, discount: float = 0.9
+) -> MDP:
+    """Wait for the forest to grow old, or cut it now: the worked example of the MDP toolboxes.
+
+    State `s` is the age class.  Waiting (action 0) makes the forest one class older, or burns it back to class
+    0 with probability `fire`; in the oldest class it pays `wait_reward`.  Cutting (action 1) returns to class 0;
+    it pays 1, or `cut_reward` in the oldest class, or 0 in class 0.
+
+    Parameters
+    ----------
+    ages : int
+        Number of age classes S, at least 2.
+    wait_reward, cut_reward : float
+        What the oldest class pays for waiting and for cutting.
+    fire : float
+        Probability of a fire per step.
+    discount : float
+        Worth of a reward one step later.
+
+    Returns
+    -------
+    MDP
+        S states, 2 actions, sparse.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range.
+
+    References
+    ----------
+    Chadès, I. et al. (2014). MDPtoolbox: a multi-platform toolbox to solve stochastic dynamic programming
+    problems. Ecography 37(9).
+
+    Examples
+    --------
+    >>> from companion.mdp import policy_iteration
+    >>> policy_iteration(forest_management()).value.round(3)
+    array([26.244, 29.484, 33.484])
+    """
+    check_integer("ages", ages, 2)
+    fire = float(check_probability("fire", fire))
+    age = np.arange(ages)
+    older = np.minimum(age + 1, ages - 1)
+    chance = np.concatenate([np.full(ages, fire), np.full(ages, 1 - fire), np.ones(ages)])
+    row = np.concatenate([2 * age, 2 * age, 2 * age + 1])
+    to = np.concatenate([np.zeros(ages, dtype=int), older, np.zeros(ages, dtype=int)])
+    reward = np.zeros((ages, 2))
+    reward[1:, 1] = 1.0
+    reward[-1] = wait_reward, cut_reward
+    return MDP(sparse.csr_array((chance, (row, to)), shape=(2 * ages, ages)), reward, discount)
+
+
+def river_swim(states: int = 6, discount: float = 0.99) -> MDP:
+    """Swim against the current to a large reward, or drift to a small one: a chain that mixes slowly.
+
+    Swimming left (action 0) always succeeds.  Swimming right (action 1) moves right with probability 0.35 (0.6
+    at the left bank), stays with 0.6 (0.4 at the left bank) and is washed left with 0.05; at the right bank it
+    stays with 0.6.  Left at the left bank pays 0.005, right at the right bank pays 1.
+
+    Parameters
+    ----------
+    states : int
+        Length of the river S, at least 2.
+    discount : float
+        Worth of a reward one step later.
+
+    Returns
+    -------
+    MDP
+        S states, 2 actions, sparse.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range.
+
+    References
+    ----------
+    Strehl, A. L. and Littman, M. L. (2008). An analysis of model-based interval estimation for Markov decision
+    processes. Journal of Computer and System Sciences 74(8).
+
+    Examples
+    --------
+    >>> from companion.mdp import policy_iteration
+    >>> policy_iteration(river_swim()).policy
+    array([1, 1, 1, 1, 1, 1])
+    """
+    check_integer("states", states, 2)
+    transition = np.zeros((states, 2, states))
+    here = np.arange(states)
+    transition[here, 0, np.maximum(here - 1, 0)] = 1.0
+    inner = here[1:-1]
+    for step, chance in ((-1, 0.05), (0, 0.6), (1, 0.35)):
+        transition[inner, 1, inner + step] = chance
+    transition[0, 1, :2] = 0.4, 0.6
+    transition[-1, 1, -2:] = 0.4, 0.6
+    reward = np.zeros((states, 2))
+    reward[0, 0], reward[-1, 1] = 0.005, 1.0
+    return MDP(sparse.csr_array(transition.reshape(2 * states, states)), reward, discount)

@@ -1,0 +1,1 @@
+"""Chapter 3, Robustness: withstanding and recovering from failures, errors and attacks."""
