@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["check_integer", "check_probability", "check_stochastic", "real_array"]
 
 
-def real_array(name: str, value: ArrayLike, shape: tuple[int | None, ...] | None = None) -> NDArray[np.float64]:
+def real_array(
+    name: str, value: ArrayLike, shape: tuple[int | None, ...] | None = None
+) -> NDArray[np.float64]:
     """Return `value` as a finite float64 array, without a copy where it is one already.
 
     Parameters
@@ -46,7 +48,9 @@ def real_array(name: str, value: ArrayLike, shape: tuple[int | None, ...] | None
         raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
     fits = shape is None or (
         array.ndim == len(shape)
-        and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
+        and all(
+            want in (None, have) for want, have in zip(shape, array.shape, strict=True)
+        )
     )
     if not fits:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
@@ -119,7 +123,9 @@ def check_probability(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """
     array = real_array(name, value)
     if array.size and (array.min() < 0 or array.max() > 1):
-        raise ValueError(f"{name} must lie in [0, 1], got values from {array.min():g} to {array.max():g}")
+        raise ValueError(
+            f"{name} must lie in [0, 1], got values from {array.min():g} to {array.max():g}"
+        )
     return array
 
 
@@ -153,10 +159,14 @@ def check_stochastic(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """
     array = check_probability(name, value)
     if array.ndim == 0 or array.shape[-1] == 0:
-        raise ValueError(f"{name} must hold at least one distribution, got shape {array.shape}")
+        raise ValueError(
+            f"{name} must hold at least one distribution, got shape {array.shape}"
+        )
     error = np.abs(array.sum(axis=-1) - 1.0)
     if error.size and error.max() > 4 * array.shape[-1] * np.finfo(np.float64).eps:
         row = np.unravel_index(error.argmax(), error.shape)
         where = f" at {tuple(int(i) for i in row)}" if row else ""
-        raise ValueError(f"{name} must sum to 1 along its last axis, got {array[row].sum():.12g}{where}")
+        raise ValueError(
+            f"{name} must sum to 1 along its last axis, got {array[row].sum():.12g}{where}"
+        )
     return array

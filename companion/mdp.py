@@ -108,23 +108,39 @@ class MDP:
         if reward.dtype.kind not in "biuf":
             raise TypeError(f"reward must hold real numbers, got {reward.dtype}")
         if reward.ndim != 2 or 0 in reward.shape:
-            raise ValueError(f"reward must have shape (S, A) with S, A >= 1, got {reward.shape}")
+            raise ValueError(
+                f"reward must have shape (S, A) with S, A >= 1, got {reward.shape}"
+            )
         if np.isnan(reward).any() or np.isposinf(reward).any():
-            raise ValueError("reward must be finite, or -inf for an unavailable action, got NaN or +inf")
+            raise ValueError(
+                "reward must be finite, or -inf for an unavailable action, got NaN or +inf"
+            )
         closed = np.isneginf(reward).all(axis=1)
         if closed.any():
-            raise ValueError(f"reward must leave each state an available action, state {closed.argmax()} has none")
+            raise ValueError(
+                f"reward must leave each state an available action, state {closed.argmax()} has none"
+            )
         discount = float(real_array("discount", self.discount, ()))
         if not 0 <= discount < 1:
-            raise ValueError(f"discount must satisfy 0 <= discount < 1, got {discount:g}")
-        object.__setattr__(self, "transition", _checked_transition(self.transition, *reward.shape))
-        object.__setattr__(self, "reward", _read_only(reward.astype(np.float64, copy=False)))
+            raise ValueError(
+                f"discount must satisfy 0 <= discount < 1, got {discount:g}"
+            )
+        object.__setattr__(
+            self, "transition", _checked_transition(self.transition, *reward.shape)
+        )
+        object.__setattr__(
+            self, "reward", _read_only(reward.astype(np.float64, copy=False))
+        )
         object.__setattr__(self, "discount", discount)
 
     @property
     def rows(self) -> Any:
         """The distributions, one row per state and action."""
-        return self.transition.reshape(-1, self.states) if self.transition.ndim == 3 else self.transition
+        return (
+            self.transition.reshape(-1, self.states)
+            if self.transition.ndim == 3
+            else self.transition
+        )
 
     @property
     def states(self) -> int:
@@ -169,9 +185,14 @@ class MDP:
         """
         table = getattr(env.unwrapped if hasattr(env, "unwrapped") else env, "P", None)
         if table is None:
-            raise TypeError(f"env must have a transition table env.unwrapped.P, {env!r} has none")
+            raise TypeError(
+                f"env must have a transition table env.unwrapped.P, {env!r} has none"
+            )
         states, actions = len(table), len(table[0])
-        transition, reward = np.zeros((states, actions, states)), np.zeros((states, actions))
+        transition, reward = (
+            np.zeros((states, actions, states)),
+            np.zeros((states, actions)),
+        )
         terminal = set()
         for s in range(states):
             for a in range(actions):
@@ -235,7 +256,9 @@ def value_iteration(mdp: MDP, tolerance: float = 1e-6) -> Solution:
     return modified_policy_iteration(mdp, tolerance, sweeps=0)
 
 
-def modified_policy_iteration(mdp: MDP, tolerance: float = 1e-6, sweeps: int = 20) -> Solution:
+def modified_policy_iteration(
+    mdp: MDP, tolerance: float = 1e-6, sweeps: int = 20
+) -> Solution:
     r"""Alternate one sweep of `T` with `sweeps` cheap sweeps of the greedy policy's own operator.
 
     With :math:`\pi` greedy for :math:`v`, one iteration is :math:`v \leftarrow T_\pi^{\,k}\, T v`, where
@@ -300,7 +323,14 @@ def modified_policy_iteration(mdp: MDP, tolerance: float = 1e-6, sweeps: int = 2
                 kernel *= mdp.discount
             for _ in range(sweeps):
                 value = reward + kernel @ value
-    return Solution((lower + upper) / 2, q.argmax(axis=1), lower, upper, iterations, half <= tolerance)
+    return Solution(
+        (lower + upper) / 2,
+        q.argmax(axis=1),
+        lower,
+        upper,
+        iterations,
+        half <= tolerance,
+    )
 
 
 def policy_iteration(mdp: MDP) -> Solution:
@@ -382,7 +412,10 @@ def linear_program(mdp: MDP) -> Solution:
     """
     available = np.flatnonzero(np.isfinite(mdp.reward))
     stay = sparse.csr_array(
-        (np.ones(available.size), (np.arange(available.size), available // mdp.actions)),
+        (
+            np.ones(available.size),
+            (np.arange(available.size), available // mdp.actions),
+        ),
         shape=(available.size, mdp.states),
     )
     rows = sparse.csr_array(mdp.rows[available])
@@ -510,7 +543,9 @@ def occupancy(mdp: MDP, policy: ArrayLike, start: ArrayLike) -> Floats:
     return np.asarray(visits[:, None] * _probabilities(mdp, policy))
 
 
-def sample_next(mdp: MDP, state: ArrayLike, action: ArrayLike, rng: np.random.Generator) -> Integers:
+def sample_next(
+    mdp: MDP, state: ArrayLike, action: ArrayLike, rng: np.random.Generator
+) -> Integers:
     """Draw the next state of many independent copies at once.
 
     Parameters
@@ -538,9 +573,14 @@ def sample_next(mdp: MDP, state: ArrayLike, action: ArrayLike, rng: np.random.Ge
     >>> sample_next(mdp, [0, 1, 1], [1, 0, 1], np.random.default_rng(0))
     array([0, 1, 0])
     """
-    state, action = _indices("state", state, mdp.states), _indices("action", action, mdp.actions)
+    state, action = (
+        _indices("state", state, mdp.states),
+        _indices("action", action, mdp.actions),
+    )
     if np.isneginf(mdp.reward[state, action]).any():
-        raise ValueError("action must be available in its state, got an unavailable one")
+        raise ValueError(
+            "action must be available in its state, got an unavailable one"
+        )
     rows = mdp.rows[state * mdp.actions + action]
     cumulative = np.cumsum(rows.toarray() if sparse.issparse(rows) else rows, axis=1)
     total = cumulative[:, -1:]
@@ -568,21 +608,31 @@ def _under(mdp: MDP, policy: ArrayLike) -> tuple[Any, Floats]:
     probability = _probabilities(mdp, policy)
     # (S, S*A) @ (S*A, S): row s mixes the A rows of state s.
     mix = sparse.csr_array(
-        (probability.ravel(), np.arange(probability.size), np.arange(mdp.states + 1) * mdp.actions),
+        (
+            probability.ravel(),
+            np.arange(probability.size),
+            np.arange(mdp.states + 1) * mdp.actions,
+        ),
         shape=(mdp.states, probability.size),
     )
-    paid = np.multiply(probability, mdp.reward, out=np.zeros_like(probability), where=probability > 0)
+    paid = np.multiply(
+        probability, mdp.reward, out=np.zeros_like(probability), where=probability > 0
+    )
     return mix @ mdp.rows, paid.sum(axis=1)
 
 
 def _actions(mdp: MDP, policy: ArrayLike) -> Integers:
     policy = _indices("policy", policy, mdp.actions)
     if policy.shape != (mdp.states,):
-        raise ValueError(f"policy must hold one action for each of {mdp.states} states, got shape {policy.shape}")
+        raise ValueError(
+            f"policy must hold one action for each of {mdp.states} states, got shape {policy.shape}"
+        )
     closed = np.isneginf(mdp.reward[np.arange(mdp.states), policy])
     if closed.any():
         state = int(closed.argmax())
-        raise ValueError(f"policy must choose available actions, {policy[state]} is not available in state {state}")
+        raise ValueError(
+            f"policy must choose available actions, {policy[state]} is not available in state {state}"
+        )
     return policy
 
 
@@ -591,18 +641,26 @@ def _probabilities(mdp: MDP, policy: ArrayLike) -> Floats:
     policy = np.asarray(policy)
     if policy.ndim == 1:
         return np.eye(mdp.actions)[_actions(mdp, policy)]
-    probability = check_stochastic("policy", real_array("policy", policy, mdp.reward.shape))
+    probability = check_stochastic(
+        "policy", real_array("policy", policy, mdp.reward.shape)
+    )
     if probability[np.isneginf(mdp.reward)].any():
-        raise ValueError("policy must give unavailable actions no probability, got some")
+        raise ValueError(
+            "policy must give unavailable actions no probability, got some"
+        )
     return probability
 
 
 def _indices(name: str, value: ArrayLike, count: int) -> Integers:
     array = np.asarray(value)
     if array.dtype.kind not in "iu" or array.ndim != 1:
-        raise ValueError(f"{name} must be a vector of integers, got {array.dtype} of shape {array.shape}")
+        raise ValueError(
+            f"{name} must be a vector of integers, got {array.dtype} of shape {array.shape}"
+        )
     if array.size and (array.min() < 0 or array.max() >= count):
-        raise ValueError(f"{name} must lie between 0 and {count - 1}, got {array.min()} to {array.max()}")
+        raise ValueError(
+            f"{name} must lie between 0 and {count - 1}, got {array.min()} to {array.max()}"
+        )
     return array.astype(np.int64, copy=False)
 
 
@@ -624,10 +682,14 @@ def _checked_transition(transition: Any, states: int, actions: int) -> Any:
                 f"transition must have shape {(states * actions, states)} to fit reward, got {rows.shape}"
             )
         if not np.isfinite(rows.data).all() or (rows.data.size and rows.data.min() < 0):
-            raise ValueError("transition must be finite and non-negative, got NaN, infinity or a negative entry")
+            raise ValueError(
+                "transition must be finite and non-negative, got NaN, infinity or a negative entry"
+            )
         error = np.abs(rows.sum(axis=1) - 1.0)
         if error.max() > 4 * states * np.finfo(np.float64).eps:
-            raise ValueError(f"transition must have rows that sum to 1, row {error.argmax()} misses by {error.max():g}")
+            raise ValueError(
+                f"transition must have rows that sum to 1, row {error.argmax()} misses by {error.max():g}"
+            )
         return rows
     dense = real_array("transition", transition, (states, actions, states))
     return _read_only(check_stochastic("transition", dense))

@@ -12,7 +12,11 @@ __all__ = ["forest_management", "river_swim"]
 
 
 def forest_management(
-    ages: int = 3, wait_reward: float = 4.0, cut_reward: float = 2.0, fire: float = 0.1, discount: float = 0.9
+    ages: int = 3,
+    wait_reward: float = 4.0,
+    cut_reward: float = 2.0,
+    fire: float = 0.1,
+    discount: float = 0.9,
 ) -> MDP:
     """Wait for the forest to grow old, or cut it now: the worked example of the MDP toolboxes.
 
@@ -56,13 +60,17 @@ def forest_management(
     fire = float(check_probability("fire", fire))
     age = np.arange(ages)
     older = np.minimum(age + 1, ages - 1)
-    chance = np.concatenate([np.full(ages, fire), np.full(ages, 1 - fire), np.ones(ages)])
+    chance = np.concatenate(
+        [np.full(ages, fire), np.full(ages, 1 - fire), np.ones(ages)]
+    )
     row = np.concatenate([2 * age, 2 * age, 2 * age + 1])
     to = np.concatenate([np.zeros(ages, dtype=int), older, np.zeros(ages, dtype=int)])
     reward = np.zeros((ages, 2))
     reward[1:, 1] = 1.0
     reward[-1] = wait_reward, cut_reward
-    return MDP(sparse.csr_array((chance, (row, to)), shape=(2 * ages, ages)), reward, discount)
+    return MDP(
+        sparse.csr_array((chance, (row, to)), shape=(2 * ages, ages)), reward, discount
+    )
 
 
 def river_swim(states: int = 6, discount: float = 0.99) -> MDP:
@@ -111,4 +119,6 @@ def river_swim(states: int = 6, discount: float = 0.99) -> MDP:
     transition[-1, 1, -2:] = 0.4, 0.6
     reward = np.zeros((states, 2))
     reward[0, 0], reward[-1, 1] = 0.005, 1.0
-    return MDP(sparse.csr_array(transition.reshape(2 * states, states)), reward, discount)
+    return MDP(
+        sparse.csr_array(transition.reshape(2 * states, states)), reward, discount
+    )

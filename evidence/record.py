@@ -19,7 +19,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def interleaved(work: dict[str, Callable[[], object]], repeats: int = 9) -> dict[str, dict[str, float]]:
+def interleaved(
+    work: dict[str, Callable[[], object]], repeats: int = 9
+) -> dict[str, dict[str, float]]:
     """Time several functions in turn, A B C A B C ..., after one warm-up each; milliseconds."""
     times: dict[str, list[float]] = {name: [] for name in work}
     for turn in range(repeats + 1):
@@ -29,7 +31,12 @@ def interleaved(work: dict[str, Callable[[], object]], repeats: int = 9) -> dict
             if turn:
                 times[name].append(1000 * (time.perf_counter() - start))
     return {
-        name: {"median": float(np.median(t)), "low": min(t), "high": max(t), "repeats": repeats}
+        name: {
+            "median": float(np.median(t)),
+            "low": min(t),
+            "high": max(t),
+            "repeats": repeats,
+        }
         for name, t in times.items()
     }
 
@@ -39,12 +46,19 @@ def code_hash(lesson: str) -> str:
 
     Comments and docstrings do not count: the syntax tree is hashed without them.
     """
-    todo, seen = [ROOT / f"companion/{lesson}.py", ROOT / f"evidence/{lesson}.py"], set()
+    todo, seen = (
+        [ROOT / f"companion/{lesson}.py", ROOT / f"evidence/{lesson}.py"],
+        set(),
+    )
     while todo:
         path = todo.pop()
         if path not in seen:
             seen.add(path)
-            todo += [file for name in _imports(path) if (file := ROOT / (name.replace(".", "/") + ".py")).is_file()]
+            todo += [
+                file
+                for name in _imports(path)
+                if (file := ROOT / (name.replace(".", "/") + ".py")).is_file()
+            ]
     digest = hashlib.sha256()
     for path in sorted(seen):
         digest.update(f"{path.relative_to(ROOT).as_posix()}\n{_bare(path)}\n".encode())
@@ -57,8 +71,15 @@ def write(lesson: str, results: dict[str, Any], peers: list[str]) -> Path:
         "lesson": lesson,
         "program": f"evidence/{lesson}.py",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "machine": {"cpu": _cpu(), "python": platform.python_version(), "threads": _threads()},
-        "versions": {name: importlib.metadata.version(name) for name in ("numpy", "scipy", "torch", *peers)},
+        "machine": {
+            "cpu": _cpu(),
+            "python": platform.python_version(),
+            "threads": _threads(),
+        },
+        "versions": {
+            name: importlib.metadata.version(name)
+            for name in ("numpy", "scipy", "torch", *peers)
+        },
         "code": code_hash(lesson),
         "results": results,
     }
@@ -69,15 +90,26 @@ def write(lesson: str, results: dict[str, Any], peers: list[str]) -> Path:
 
 def _imports(path: Path) -> list[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    return [
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+    ]
 
 
 def _bare(path: Path) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        is_scope = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if is_scope and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        is_scope = isinstance(
+            node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        )
+        if (
+            is_scope
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+        ):
             node.body = body[1:] or [ast.Pass()]
     return ast.unparse(tree)
 
@@ -85,7 +117,11 @@ def _bare(path: Path) -> str:
 def _cpu() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        return next(
+            line.split(":", 1)[1].strip()
+            for line in lines
+            if line.startswith("model name")
+        )
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
 

@@ -1,0 +1,47 @@
+# Every command works from a fresh clone: it makes the environment first. `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# An index for CPU builds of torch, where the usual one brings CUDA; see the README. Never needed.
+export TORCH_INDEX ?=
+LESSON ?=
+.DEFAULT_GOAL := help
+.PHONY: help book test lab notebooks evidence portable lint clean
+
+help:  ## list these commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
+	  || grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST)
+
+# The stamp is newer than what it was made from, or the environment is brought up to date.
+$(VENV)/test.stamp: pyproject.toml constraints.txt tools/install.py
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@$(PYTHON) tools/install.py $(VENV) test
+	@touch $@
+
+$(VENV)/lab.stamp: $(VENV)/test.stamp
+	@$(PYTHON) tools/install.py $(VENV) test,lab
+	@touch $@
+
+book: $(VENV)/test.stamp  ## build the site in _build/html
+	@$(BIN)/python tools/site.py
+
+test: $(VENV)/test.stamp  ## unit tests, static checks, every notebook's outputs, the site in a browser
+	@$(BIN)/python -m pytest -n 2
+
+lab: $(VENV)/lab.stamp  ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+notebooks: $(VENV)/test.stamp  ## run every notebook afresh and record its outputs (LESSON=chapter/lesson: one)
+	@$(BIN)/python tools/notebooks.py $(LESSON)
+
+evidence: $(VENV)/test.stamp  ## compare with the established libraries and write the records (LESSON=chapter/lesson: one)
+	@$(BIN)/python tools/evidence.py $(LESSON)
+
+portable: $(VENV)/test.stamp  ## replay every notebook as another CPU would compute it
+	@$(BIN)/python tools/portable.py
+
+lint: $(VENV)/test.stamp  ## ruff, mypy, numpydoc and the notebook pairs
+	@$(BIN)/python tools/lint.py
+
+clean:  ## remove what was built; the environment stays
+	rm -rf _build dist build

@@ -1,0 +1,309 @@
+"""What only notebooks use: claims, the package's own source on the page, records, and the figures' style."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from cycler import cycler
+from IPython.display import Markdown, display
+
+from companion.snippet import snippet
+
+__all__ = [
+    "COLOURS",
+    "Record",
+    "bare_source",
+    "claim",
+    "figure_style",
+    "recorded",
+    "show_source",
+    "source_listing",
+    "table",
+]
+
+# Okabe and Ito (2008): distinguishable with every common form of colour blindness.  Yellow is left out: it
+# disappears on white.
+COLOURS = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "red": "#D55E00",
+    "purple": "#CC79A7",
+    "sky": "#56B4E9",
+    "black": "#000000",
+    "grey": "#767676",
+}
+
+
+def claim(sentence: str, holds: bool) -> None:
+    """Show a sentence with a tick if it holds; raise with that sentence if it does not.
+
+    Parameters
+    ----------
+    sentence : str
+        One plain sentence.  Numbers in it come from the variables that were tested.
+    holds : bool
+        The result of the test.
+
+    Raises
+    ------
+    AssertionError
+        If it does not hold.
+    TypeError
+        If `holds` is no truth value: an array must say ``.all()`` or ``.any()``.
+
+    Examples
+    --------
+    >>> claim("One is less than two.", 2 < 1)
+    Traceback (most recent call last):
+    AssertionError: One is less than two.
+    """
+    if not isinstance(holds, bool | np.bool_):
+        raise TypeError(f"holds must be True or False, got {type(holds).__name__}")
+    if not holds:
+        raise AssertionError(sentence)
+    display(Markdown(f"> **✓** {sentence}"))  # type: ignore[no-untyped-call]
+
+
+def show_source(*objects: Callable[..., Any]) -> None:
+    """Show the package's own code of some functions, and beside it the snippet that stands alone.
+
+    Parameters
+    ----------
+    *objects : function or class
+        What to show, without its docstring: the lesson has just said what that says.
+
+    Examples
+    --------
+    >>> show_source(figure_style)
+    <IPython.core.display.Markdown object>
+    """
+    code = "\n\n".join(bare_source(item) for item in objects)
+    alone = snippet(*objects)
+    names = ", ".join(f"<code>{item.__name__}</code>" for item in objects)
+    display(
+        Markdown(  # type: ignore[no-untyped-call]
+            f"```python\n{code}\n```\n\n"
+            f"<details><summary>Copy {names} with all it needs ({len(alone.splitlines())} lines)</summary>\n\n"
+            f"```python\n{alone}```\n\n</details>\n"
+        )
+    )
+
+
+def bare_source(item: Callable[..., Any]) -> str:
+    """Return the source of a function or class without its docstrings.
+
+    Parameters
+    ----------
+    item : function or class
+        A definition in a file.
+
+    Returns
+    -------
+    str
+        Its lines, comments kept.
+
+    Examples
+    --------
+    >>> bare_source(recorded).splitlines()[0]
+    'def recorded(lesson: str) -> Record:'
+    """
+    source = textwrap.dedent(inspect.getsource(item))
+    lines = source.splitlines()
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.FunctionDef | ast.ClassDef)
+            and ast.get_docstring(node) is not None
+        ):
+            text = node.body[0]
+            last = text.end_lineno or text.lineno
+            if last < len(lines) and not lines[last].strip():
+                last += 1
+            lines[text.lineno - 1 : last] = [None] * (last - text.lineno + 1)  # type: ignore[list-item]
+    return "\n".join(line for line in lines if line is not None)
+
+
+class Record:
+    """What an evidence program measured, and where, when and with what.
+
+    Displayed as the last expression of a cell it says so in one line.
+
+    Parameters
+    ----------
+    content : dict
+        The parsed record.
+
+    Attributes
+    ----------
+    results : dict
+        The measurements.
+    """
+
+    def __init__(self, content: dict[str, Any]):
+        self.content = content
+        self.results: dict[str, Any] = content["results"]
+
+    def __repr__(self) -> str:
+        machine = self.content["machine"]
+        versions = ", ".join(
+            f"{name} {version}" for name, version in self.content["versions"].items()
+        )
+        threads = f"{machine['threads']} thread" + "s" * (machine["threads"] != 1)
+        return (
+            f"Recorded on {self.content['date']} by {self.content['program']}: {machine['cpu']}, {threads}, "
+            f"Python {machine['python']}, {versions}."
+        )
+
+    def _repr_markdown_(self) -> str:
+        return f"*{self!r}*"
+
+
+def recorded(lesson: str) -> Record:
+    """Read what ``evidence/<chapter>/<lesson>.py`` recorded.
+
+    Parameters
+    ----------
+    lesson : str
+        ``"<chapter>/<lesson>"``.
+
+    Returns
+    -------
+    Record
+        The results and their provenance.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such record; the message says how to make it.
+
+    Examples
+    --------
+    >>> recorded("robustness/fault")
+    Traceback (most recent call last):
+    FileNotFoundError: no record evidence/robustness/fault.json: run make evidence LESSON=robustness/fault
+    """
+    path = _in_book(f"evidence/{lesson}.json")
+    if path is None:
+        raise FileNotFoundError(
+            f"no record evidence/{lesson}.json: run make evidence LESSON={lesson}"
+        )
+    return Record(json.loads(path.read_text(encoding="utf-8")))
+
+
+def source_listing(section: int) -> str:
+    """Return the listing of a section of the source document, to the letter.
+
+    Parameters
+    ----------
+    section : int
+        1, 2 or 3; section 4 breaks off before its listing.
+
+    Returns
+    -------
+    str
+        The Python code between the fences.
+
+    Raises
+    ------
+    ValueError
+        If that section has no listing.
+
+    Examples
+    --------
+    >>> source_listing(4)
+    Traceback (most recent call last):
+    ValueError: section 4 of the source document has no listing
+    """
+    path = _in_book("book/source_document.md")
+    if path is None:
+        raise FileNotFoundError(
+            "book/source_document.md is missing: run the notebook inside a clone of the book"
+        )
+    text = path.read_text(encoding="utf-8")
+    match = re.search(
+        rf"^### {section}\. .*?^```python\n(.*?)^```$",
+        text,
+        flags=re.DOTALL | re.MULTILINE,
+    )
+    if match is None or f"### {section + 1}." in match.group():
+        raise ValueError(f"section {section} of the source document has no listing")
+    return match.group(1)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
+    """Return a Markdown table; the first column is text, the others are right-aligned.
+
+    Parameters
+    ----------
+    header : sequence of str
+        Column titles.
+    rows : iterable of sequences
+        Cells, formatted by the caller where the default form of a number will not do.
+
+    Returns
+    -------
+    IPython.display.Markdown
+        For the last line of a cell.
+
+    Examples
+    --------
+    >>> print(table(["solver", "ms"], [["ours", 1]]).data)
+    | solver | ms |
+    | :--- | ---: |
+    | ours | 1 |
+    """
+    align = [":---"] + ["---:"] * (len(header) - 1)
+    lines = [" | ".join(str(cell) for cell in row) for row in (header, align, *rows)]
+    return Markdown("\n".join(f"| {line} |" for line in lines))  # type: ignore[no-untyped-call]
+
+
+def figure_style() -> None:
+    """Set the book's figure style: white ground, legible sizes, colours that colour-blind readers can tell apart.
+
+    Examples
+    --------
+    >>> figure_style()
+    >>> plt.rcParams["axes.grid"]
+    True
+    """
+    plt.rcParams.update(
+        {
+            "axes.axisbelow": True,
+            "axes.grid": True,
+            "axes.prop_cycle": cycler(color=list(COLOURS.values())),
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "axes.titlelocation": "left",
+            "axes.titlesize": 12,
+            "figure.constrained_layout.use": True,
+            "figure.dpi": 140,
+            "figure.facecolor": "white",
+            "figure.figsize": (7.0, 3.6),
+            "font.size": 11,
+            "grid.alpha": 0.3,
+            "legend.frameon": False,
+            "lines.linewidth": 2,
+        }
+    )
+
+
+def _in_book(path: str) -> Path | None:
+    """A file of the book's repository, looked for from the notebook's folder upwards."""
+    here = Path.cwd().resolve()
+    return next(
+        (
+            folder / path
+            for folder in (here, *here.parents)
+            if (folder / path).is_file()
+        ),
+        None,
+    )

@@ -1,0 +1,748 @@
+r"""Machines that wear, fail and are repaired: redundancy, faults, exact maintenance, and deep RL beside it.
+
+A system of `n` components, each with its own health, is a product of Markov chains.  Choosing what to repair
+makes it a Markov decision process, which is solved exactly.  Faults of actuators and sensors are transforms of
+its kernel and of the policy.  Reliability and the mean time to failure follow from the same chains without any
+choice in them.  Deep Q-learning has to find the policy from samples; because the process is known, its loss
+against the optimum is computed exactly instead of estimated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import comb, lambertw
+from torch import nn
+from tqdm import trange
+
+from companion.checks import (
+    check_integer,
+    check_probability,
+    check_stochastic,
+    real_array,
+)
+from companion.mdp import MDP, sample_next
+from companion.networks import mlp
+
+__all__ = [
+    "MDPVectorEnv",
+    "checkpoint_interval",
+    "checkpointed_time",
+    "dqn",
+    "health_levels",
+    "k_of_n_reliability",
+    "mean_time_to_failure",
+    "redundant_system",
+    "with_actuator_fault",
+    "with_sensor_fault",
+]
+
+Floats = NDArray[np.float64]
+
+
+def k_of_n_reliability(r: ArrayLike, k: int, n: int) -> Floats:
+    r"""Return the probability that at least `k` of `n` independent components work.
+
+    .. math:: R = \sum_{j=k}^{n} \binom{n}{j} r^j (1 - r)^{n-j}
+
+    Parameters
+    ----------
+    r : array_like of any shape
+        Probability that one component works.
+    k, n : int
+        How many must work, ``1 <= k <= n``, of how many.  A series system is ``k = n``, a parallel one
+        ``k = 1``, triple modular redundancy 2 of 3.
+
+    Returns
+    -------
+    ndarray of the shape of `r`
+        Probability that the system works.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `r` leaves [0, 1], or `k` or `n` is out of range.
+
+    References
+    ----------
+    Barlow, R. E. and Proschan, F. (1965). Mathematical Theory of Reliability.
+
+    Examples
+    --------
+    >>> k_of_n_reliability([0.5, 0.9], k=2, n=3)
+    array([0.5  , 0.972])
+    """
+    r = check_probability("r", r)
+    n = check_integer("n", n, 1)
+    j = np.arange(check_integer("k", k, 1, n), n + 1)
+    return np.asarray(
+        (comb(n, j) * r[..., None] ** j * (1 - r[..., None]) ** (n - j)).sum(axis=-1)
+    )
+
+
+def mean_time_to_failure(generator: ArrayLike, failed: ArrayLike) -> Floats:
+    r"""Return the expected time until a Markov chain first fails, from every state.
+
+    With the generator `Q` restricted to the working states, the times solve :math:`-Q\,t = \mathbf{1}`.
+
+    Parameters
+    ----------
+    generator : (S, S) array_like
+        Rates per unit of time: off the diagonal non-negative, each row summing to zero.  For a chain in steps
+        pass :math:`P - I`, and the time is in steps.
+    failed : (S,) array_like of bool
+        The failed states.
+
+    Returns
+    -------
+    (S,) ndarray
+        In the unit of time of the rates; zero in failed states, ``inf`` where the chain may never fail.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `generator` is no generator or `failed` no mask of its states.
+
+    References
+    ----------
+    Norris, J. R. (1997). Markov Chains. Theorem 3.3.3.
+
+    Examples
+    --------
+    Two of three must work; each fails at rate 1 and there is no repair: 1/3 + 1/2.
+
+    >>> mean_time_to_failure([[-3, 3, 0], [0, -2, 2], [0, 0, 0]], [False, False, True]).round(4)
+    array([0.8333, 0.5   , 0.    ])
+    """
+    Q = real_array("generator", generator)
+    mask = np.asarray(failed)
+    if Q.ndim != 2 or Q.shape[0] != Q.shape[1]:
+        raise ValueError(f"generator must be a square matrix, got shape {Q.shape}")
+    if mask.dtype != np.bool_ or mask.shape != Q.shape[:1]:
+        raise ValueError(
+            f"failed must be {len(Q)} booleans, got {mask.dtype} of shape {mask.shape}"
+        )
+    rates = Q - np.diag(np.diag(Q))
+    rounding = 4 * np.finfo(np.float64).eps * len(Q) * np.abs(Q).max()
+    if rates.min() < 0 or np.abs(Q.sum(axis=1)).max() > rounding:
+        raise ValueError(
+            "generator must have non-negative rates off its diagonal and rows that sum to zero"
+        )
+    # Failure is not certain from states that cannot reach it, nor from those that can slip into one of them
+    # before failing.
+    safe = ~_reaching(rates, mask)
+    certain = ~_reaching(rates * ~mask[:, None], safe) & ~mask
+    time = np.where(mask, 0.0, np.inf)
+    time[certain] = np.linalg.solve(
+        -Q[np.ix_(certain, certain)], np.ones(certain.sum())
+    )
+    return time
+
+
+def checkpoint_interval(cost: float, mtbf: float) -> float:
+    r"""Return the computing time between two checkpoints that minimises the expected total time.
+
+    .. math:: \tau^* = M \big(1 + W(-e^{-1 - \delta / M})\big)
+
+    with Lambert's `W`, the optimum of `checkpointed_time`.  Young's :math:`\sqrt{2 \delta M}` is its limit for
+    :math:`\delta \ll M`.
+
+    Parameters
+    ----------
+    cost : float
+        Time :math:`\delta` that writing one checkpoint takes, positive.
+    mtbf : float
+        Mean time `M` between failures, in the same unit, positive.
+
+    Returns
+    -------
+    float
+        The interval, in the same unit, checkpoint not included.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no positive number.
+
+    References
+    ----------
+    Daly, J. T. (2006). A higher order estimate of the optimum checkpoint interval for restart dumps. Future
+    Generation Computer Systems 22(3).
+
+    Examples
+    --------
+    Five minutes for a checkpoint, one failure a day:
+
+    >>> round(checkpoint_interval(cost=5, mtbf=24 * 60), 3)
+    116.69
+    """
+    cost, mtbf = _positive("cost", cost), _positive("mtbf", mtbf)
+    return float(mtbf * (1 + lambertw(-np.exp(-1 - cost / mtbf)).real))
+
+
+def checkpointed_time(
+    interval: ArrayLike, cost: float, mtbf: float, restart: float = 0.0
+) -> Floats:
+    r"""Return the expected time that one unit of work takes with checkpoints and rollback.
+
+    Failures arrive at rate :math:`1/M`, also during checkpoints and restarts, and lose what came after the last
+    checkpoint:
+
+    .. math:: T(\tau) = M e^{R/M} \, \frac{e^{(\tau + \delta)/M} - 1}{\tau}
+
+    Parameters
+    ----------
+    interval : array_like of any shape
+        Computing time :math:`\tau` between checkpoints, positive.
+    cost, mtbf, restart : float
+        Time :math:`\delta` of a checkpoint, mean time `M` between failures, time `R` to restart, in one unit.
+
+    Returns
+    -------
+    ndarray of the shape of `interval`
+        Time per unit of useful work; 1 would be no loss at all.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `interval`, `cost` or `mtbf` is not positive, or `restart` negative.
+
+    References
+    ----------
+    Daly, J. T. (2006). A higher order estimate of the optimum checkpoint interval for restart dumps. Future
+    Generation Computer Systems 22(3).
+
+    Examples
+    --------
+    >>> checkpointed_time([30, 120, 480], cost=5, mtbf=24 * 60, restart=10).round(4)
+    array([1.1892, 1.0958, 1.2098])
+    """
+    tau = real_array("interval", interval)
+    if tau.size and tau.min() <= 0:
+        raise ValueError(f"interval must be positive, got {tau.min():g}")
+    cost, mtbf = _positive("cost", cost), _positive("mtbf", mtbf)
+    restart = float(real_array("restart", restart, ()))
+    if restart < 0:
+        raise ValueError(f"restart must not be negative, got {restart:g}")
+    return np.asarray(
+        mtbf * np.exp(restart / mtbf) * np.expm1((tau + cost) / mtbf) / tau
+    )
+
+
+def redundant_system(
+    wear: ArrayLike,
+    components: int,
+    income: ArrayLike,
+    repair_cost: float,
+    overhaul_cost: float,
+    discount: float,
+) -> MDP:
+    r"""Return the maintenance problem of several equal components, as an MDP.
+
+    Each component has a health from 0 (new) to L - 1 (failed) and wears by its own chain `wear`.  Action 0 runs
+    the system as it is, action `i` repairs component `i`, the last action overhauls all.  A component under
+    repair does not work during that step and is new after it.  The kernel is the product
+
+    .. math:: P(h' \mid h, a) = \prod_i P_i(h'_i \mid h_i, a), \qquad
+              P_i = \text{new, if } a \text{ repairs } i, \text{ else wear}.
+
+    Parameters
+    ----------
+    wear : (L, L) array_like
+        Probability of each health after a step without repair; row and column L - 1 mean failed.
+    components : int
+        Number of components n.
+    income : (n + 1,) array_like
+        Reward of a step with 0, 1, ..., n working components.  Redundancy and degraded modes are said here: a
+        2-of-3 system earns nothing or loses money with fewer than two.
+    repair_cost, overhaul_cost : float
+        What action 1..n, and the last action, cost.
+    discount : float
+        Worth of a reward one step later.
+
+    Returns
+    -------
+    MDP
+        ``L**n`` states, numbered as `health_levels` lists them, and ``n + 2`` actions.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `wear` is no square stochastic matrix, or another argument has the wrong shape or is not finite.
+
+    References
+    ----------
+    Derman, C. (1970). Finite State Markovian Decision Processes.
+
+    Examples
+    --------
+    Two components of which one must work: repairing the only sound one costs an outage.
+
+    >>> wear = [[0.9, 0.1], [0, 1]]
+    >>> mdp = redundant_system(wear, 2, income=[-5, 1, 1], repair_cost=1, overhaul_cost=2, discount=0.9)
+    >>> mdp.reward[1]
+    array([ 1., -6.,  0., -7.])
+    """
+    wear = check_stochastic("wear", wear)
+    if wear.ndim != 2 or wear.shape[0] != wear.shape[1] or len(wear) < 2:
+        raise ValueError(
+            f"wear must be a square matrix of at least two levels, got shape {wear.shape}"
+        )
+    n = check_integer("components", components, 1)
+    income = real_array("income", income, (n + 1,))
+    repair = float(real_array("repair_cost", repair_cost, ()))
+    overhaul = float(real_array("overhaul_cost", overhaul_cost, ()))
+    renewed = np.zeros_like(wear)
+    renewed[:, 0] = 1.0
+    # repairs[a, i]: whether action a repairs component i
+    repairs = np.vstack([np.zeros(n, bool), np.eye(n, dtype=bool), np.ones(n, bool)])
+    kernels = [
+        reduce(
+            lambda left, right: np.kron(left, right),
+            np.where(row[:, None, None], renewed, wear),
+        )
+        for row in repairs
+    ]
+    works = health_levels(len(wear), n) < len(wear) - 1  # (S, n)
+    working = (works[:, None, :] & ~repairs).sum(axis=2)  # (S, A)
+    cost = np.r_[0.0, np.full(n, repair), overhaul]
+    return MDP(np.stack(kernels, axis=1), income[working] - cost, discount)
+
+
+def health_levels(levels: int, components: int) -> NDArray[np.int64]:
+    """Return the health of every component in every state of a `redundant_system`.
+
+    Parameters
+    ----------
+    levels : int
+        Health levels L of one component, 0 (new) to L - 1 (failed).
+    components : int
+        Number of components n.
+
+    Returns
+    -------
+    (L**n, n) ndarray of integers
+        Row `s` lists the health of each component in state `s`; the last component changes fastest.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no positive integer.
+
+    Examples
+    --------
+    >>> health_levels(2, 2)
+    array([[0, 0],
+           [0, 1],
+           [1, 0],
+           [1, 1]])
+    """
+    shape = (check_integer("levels", levels, 1),) * check_integer(
+        "components", components, 1
+    )
+    return np.indices(shape).reshape(len(shape), -1).T
+
+
+def with_actuator_fault(mdp: MDP, probability: float, stuck_action: int) -> MDP:
+    r"""Return the process in which the actuator sometimes does `stuck_action` instead of what was asked.
+
+    .. math:: P'(\cdot \mid s, a) = (1 - p) P(\cdot \mid s, a) + p\, P(\cdot \mid s, a_{\text{stuck}}),
+              \qquad r' \text{ likewise}.
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process with a sound actuator.
+    probability : float
+        Probability `p` of the fault, per step.
+    stuck_action : int
+        What the faulty actuator does; available in every state, unless `p` is 0.
+
+    Returns
+    -------
+    MDP
+        The same states and actions; an action that was unavailable stays so.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `probability` leaves [0, 1], or `stuck_action` is no action or not available everywhere.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[1, 0], [0, 1]], [[1, 0], [0, 1]]], [[0, 1], [0, 1]], 0.9)
+    >>> with_actuator_fault(mdp, 0.25, stuck_action=0).reward
+    array([[0.  , 0.75],
+           [0.  , 0.75]])
+    """
+    p = float(
+        check_probability("probability", real_array("probability", probability, ()))
+    )
+    stuck = check_integer("stuck_action", stuck_action, 0, mdp.actions - 1)
+    if p == 0:
+        return mdp
+    if np.isneginf(mdp.reward[:, stuck]).any():
+        raise ValueError(
+            f"stuck_action must be available in every state, action {stuck} is not"
+        )
+    # Row (s, a) of the stuck kernel is row (s, stuck), whatever a is.
+    forced = mdp.rows[np.arange(mdp.states).repeat(mdp.actions) * mdp.actions + stuck]
+    rows = (1 - p) * mdp.rows + p * forced
+    available = np.isfinite(mdp.reward)
+    reward = np.full_like(mdp.reward, -np.inf)
+    reward[available] = (
+        (1 - p) * np.where(available, mdp.reward, 0.0) + p * mdp.reward[:, [stuck]]
+    )[available]
+    return MDP(rows.reshape(mdp.transition.shape), reward, mdp.discount)
+
+
+def with_sensor_fault(
+    mdp: MDP, policy: ArrayLike, probability: float, stuck_state: int
+) -> Floats:
+    r"""Return what a policy does when its sensor sometimes reads `stuck_state` whatever the state is.
+
+    .. math:: \pi'(a \mid s) = (1 - p)\, \pi(a \mid s) + p\, \pi(a \mid s_{\text{stuck}})
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process.
+    policy : (S,) integers
+        The action chosen for each reading.
+    probability : float
+        Probability `p` of the fault, per step.
+    stuck_state : int
+        What the faulty sensor reads.
+
+    Returns
+    -------
+    (S, A) ndarray
+        Probabilities of the actions in the true state, for `companion.mdp.policy_value`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `policy` is no vector of actions, `probability` leaves [0, 1] or `stuck_state` is no state.
+
+    Notes
+    -----
+    This evaluates a policy that trusts its sensor.  Finding the best policy for a sensor that may lie is another
+    problem, a partially observable one.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[1, 0], [0, 1]], [[1, 0], [0, 1]]], [[0, 1], [0, 1]], 0.9)
+    >>> with_sensor_fault(mdp, [0, 1], 0.25, stuck_state=0)
+    array([[1.  , 0.  ],
+           [0.25, 0.75]])
+    """
+    p = float(
+        check_probability("probability", real_array("probability", probability, ()))
+    )
+    stuck = check_integer("stuck_state", stuck_state, 0, mdp.states - 1)
+    actions = np.asarray(policy)
+    if actions.shape != (mdp.states,) or actions.dtype.kind not in "iu":
+        raise ValueError(
+            f"policy must hold one action for each of {mdp.states} states, got shape {actions.shape}"
+        )
+    if actions.min() < 0 or actions.max() >= mdp.actions:
+        raise ValueError(f"policy must choose actions from 0 to {mdp.actions - 1}")
+    one_hot = np.eye(mdp.actions)[actions]
+    return np.asarray((1 - p) * one_hot + p * one_hot[stuck])
+
+
+class MDPVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
+    """Many independent copies of an MDP as one gymnasium vector environment, cut off after `horizon` steps.
+
+    The cut is a *truncation*: the process would have gone on.  Only a state where every action stays for ever
+    and pays nothing *terminates*.  A copy that has ended starts anew at its next step, which ignores the action
+    (gymnasium's next-step autoreset).
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process; every action available in every state.
+    features : (S, F) array_like
+        What is observed in each state.
+    copies : int
+        Number of copies N.
+    horizon : int
+        Steps until a copy is truncated.
+    start : (S,) array_like, optional
+        Distribution of the first state; uniform by default.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument has the wrong shape or is out of range, or some action is unavailable.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> env = MDPVectorEnv(mdp, np.eye(2), copies=3, horizon=10)
+    >>> observation, _ = env.reset(seed=0)
+    >>> observation.shape, env.step(np.array([1, 1, 1]))[1]
+    ((3, 2), array([-2., -2., -2.]))
+    """
+
+    def __init__(
+        self,
+        mdp: MDP,
+        features: ArrayLike,
+        copies: int,
+        horizon: int,
+        start: ArrayLike | None = None,
+    ):
+        if not np.isfinite(mdp.reward).all():
+            raise ValueError(
+                "mdp must have every action available in every state, got a reward of -inf"
+            )
+        self.mdp = mdp
+        self.features = real_array("features", features, (mdp.states, None)).astype(
+            np.float32
+        )
+        self.num_envs = check_integer("copies", copies, 1)
+        self.horizon = check_integer("horizon", horizon, 1)
+        start = (
+            np.full(mdp.states, 1 / mdp.states)
+            if start is None
+            else real_array("start", start, (mdp.states,))
+        )
+        self.start = check_stochastic("start", start)
+        stays = (
+            mdp.rows[
+                np.arange(mdp.states * mdp.actions),
+                np.arange(mdp.states).repeat(mdp.actions),
+            ]
+            == 1
+        )
+        self.absorbing = (stays.reshape(mdp.reward.shape) & (mdp.reward == 0)).all(
+            axis=1
+        )
+        low, high = self.features.min(axis=0), self.features.max(axis=0)
+        self.single_observation_space = gymnasium.spaces.Box(low, high)
+        self.single_action_space = gymnasium.spaces.Discrete(mdp.actions)
+        self.observation_space = batch_space(
+            self.single_observation_space, self.num_envs
+        )
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.metadata = {"autoreset_mode": AutoresetMode.NEXT_STEP}
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Start every copy anew; see `gymnasium.vector.VectorEnv.reset`."""
+        super().reset(seed=seed)
+        self.state = self._first(self.num_envs)
+        self.age = np.zeros(self.num_envs, dtype=np.int64)
+        self.ended = np.zeros(self.num_envs, dtype=bool)
+        return self.features[self.state], {}
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Move every copy one step; see `gymnasium.vector.VectorEnv.step`."""
+        actions, fresh = np.asarray(actions), self.ended
+        reward = np.where(fresh, 0.0, self.mdp.reward[self.state, actions])
+        self.state = sample_next(self.mdp, self.state, actions, self.np_random)
+        self.state[fresh] = self._first(int(fresh.sum()))
+        self.age = np.where(fresh, 0, self.age + 1)
+        terminated = self.absorbing[self.state] & ~fresh
+        truncated = (self.age >= self.horizon) & ~terminated
+        self.ended = terminated | truncated
+        return self.features[self.state], reward, terminated, truncated, {}
+
+    def _first(self, count: int) -> NDArray[np.int64]:
+        return self.np_random.choice(self.mdp.states, size=count, p=self.start)
+
+
+def dqn(
+    env: gymnasium.vector.VectorEnv[Any, Any, Any],
+    discount: float,
+    seed: int,
+    *,
+    steps: int = 2000,
+    batch: int = 256,
+    learning_rate: float = 1e-3,
+    sync: int = 25,
+    memory: int = 100_000,
+    hidden: Sequence[int] = (64, 64),
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = nn.functional.mse_loss,
+    device: str = "cpu",
+    watch: Callable[[int, nn.Module], None] | None = None,
+) -> nn.Module:
+    r"""Learn action values by double deep Q-learning in a vector environment.
+
+    Each update lowers the squared error of :math:`Q(s, a)` against
+
+    .. math:: y = r + \gamma\, (1 - \text{terminated})\;
+              Q^-\big(s', \arg\max_{a'} Q(s', a')\big),
+
+    over a batch from the replay memory; :math:`Q^-` is a copy of `Q` from the last of every `sync` updates.  A
+    *truncated* episode would have gone on, so its last step bootstraps like any other.
+
+    Parameters
+    ----------
+    env : gymnasium.vector.VectorEnv
+        N copies with box observations of shape (F,), discrete actions and gymnasium's default next-step
+        autoreset.
+    discount : float
+        :math:`\gamma`, ``0 <= discount < 1``.
+    seed : int
+        Seeds the environment, the network and the exploration.
+    steps : int
+        Steps of all copies together; one update each.  The chance of a random action falls from 1 to 0.05 over
+        the first half.
+    batch, memory : int
+        Transitions per update, and kept.
+    learning_rate : float
+        Of Adam.
+    sync : int
+        Updates between two copies of `Q` into :math:`Q^-`.
+    hidden : sequence of int
+        Hidden units.
+    loss : callable
+        Distance of predictions and targets.  The squared error aims at the mean that the equation asks for;
+        a robust loss such as Huber's aims at something between mean and median.
+    device : str
+        Where the network and the memory live.
+    watch : callable, optional
+        Called as ``watch(step, network)`` each time the target network is renewed, and at the end.
+
+    Returns
+    -------
+    torch.nn.Module
+        Maps (N, F) observations to (N, A) action values, in evaluation mode.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the spaces or the autoreset mode are others, or a number is out of range.
+
+    References
+    ----------
+    Mnih, V. et al. (2015). Human-level control through deep reinforcement learning. Nature 518.
+    van Hasselt, H., Guez, A. and Silver, D. (2016). Deep reinforcement learning with double Q-learning. AAAI.
+    Pardo, F. et al. (2018). Time limits in reinforcement learning. ICML.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> network = dqn(MDPVectorEnv(mdp, np.eye(2), copies=16, horizon=20), 0.9, seed=0, steps=600)
+    >>> network(torch.eye(2)).argmax(dim=1)
+    tensor([0, 1])
+    """
+    inputs, actions = _spaces(env)
+    discount = float(real_array("discount", discount, ()))
+    if not 0 <= discount < 1:
+        raise ValueError(f"discount must satisfy 0 <= discount < 1, got {discount:g}")
+    check_integer("steps", steps, 1)
+    generator = torch.Generator(device).manual_seed(seed)
+    online, target = (
+        mlp([inputs, *hidden, actions], generator).to(device) for _ in range(2)
+    )
+    optimiser = torch.optim.Adam(
+        online.parameters(), lr=_positive("learning_rate", learning_rate), fused=True
+    )
+    replay = _Replay(check_integer("memory", memory, env.num_envs), inputs, device)
+    observation = torch.as_tensor(
+        env.reset(seed=seed)[0], dtype=torch.float32, device=device
+    )
+    ended = np.zeros(env.num_envs, dtype=bool)
+    for step in trange(steps, desc="dqn", leave=False):
+        if step % check_integer("sync", sync, 1) == 0:
+            target.load_state_dict(online.state_dict())
+            if watch is not None:
+                watch(step, online)
+        chance = max(0.05, 1 - 1.9 * step / steps)
+        with torch.no_grad():
+            greedy = online(observation).argmax(dim=1)
+        dice = torch.rand(env.num_envs, generator=generator, device=device)
+        explored = torch.randint(
+            actions, (env.num_envs,), generator=generator, device=device
+        )
+        action = torch.where(dice < chance, explored, greedy)
+        after, reward, terminated, truncated, _ = env.step(action.cpu().numpy())
+        after = torch.as_tensor(after, dtype=torch.float32, device=device)
+        # The step after an end only starts the copy anew: no transition happened.
+        replay.add(observation, action, reward, after, terminated, happened=~ended)
+        observation, ended = after, terminated | truncated
+        s, a, r, s_next, final = replay.draw(
+            check_integer("batch", batch, 1), generator
+        )
+        with torch.no_grad():
+            best = online(s_next).argmax(dim=1, keepdim=True)
+            y = r + discount * (1 - final) * target(s_next).gather(1, best).squeeze(1)
+        optimiser.zero_grad(set_to_none=True)
+        loss(online(s).gather(1, a[:, None]).squeeze(1), y).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    if watch is not None:
+        watch(steps, online)
+    return online.eval()
+
+
+class _Replay:
+    """The last `size` transitions, in tensors that are allocated once."""
+
+    def __init__(self, size: int, inputs: int, device: str):
+        self.size, self.added = size, 0
+        self.columns = [
+            torch.zeros((size, inputs), device=device),
+            torch.zeros(size, dtype=torch.int64, device=device),
+            torch.zeros(size, device=device),
+            torch.zeros((size, inputs), device=device),
+            torch.zeros(size, device=device),
+        ]
+
+    def add(self, *transition: Any, happened: NDArray[np.bool_]) -> None:
+        keep = torch.as_tensor(happened)
+        place = (self.added + torch.arange(int(keep.sum()))) % self.size
+        for column, values in zip(self.columns, transition, strict=True):
+            column[place] = torch.as_tensor(values)[keep].to(column)
+        self.added += len(place)
+
+    def draw(self, count: int, generator: torch.Generator) -> list[torch.Tensor]:
+        index = torch.randint(
+            min(self.added, self.size),
+            (count,),
+            generator=generator,
+            device=self.columns[0].device,
+        )
+        return [column[index] for column in self.columns]
+
+
+def _spaces(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> tuple[int, int]:
+    """The number of observed features and of actions; refuses what `dqn` does not handle."""
+    observed, acted = env.single_observation_space, env.single_action_space
+    if not isinstance(observed, gymnasium.spaces.Box) or len(observed.shape) != 1:
+        raise TypeError(f"env must observe a box of shape (F,), got {observed}")
+    if not isinstance(acted, gymnasium.spaces.Discrete) or acted.start != 0:
+        raise TypeError(f"env must have discrete actions from 0 on, got {acted}")
+    if env.metadata.get("autoreset_mode") != AutoresetMode.NEXT_STEP:
+        raise ValueError(
+            f"env must use next-step autoreset, got {env.metadata.get('autoreset_mode')}"
+        )
+    return observed.shape[0], int(acted.n)
+
+
+def _reaching(rates: Floats, targets: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The states from which some of `targets` can be reached along positive rates; those included."""
+    reached = targets
+    while (
+        grown := reached | (rates[:, reached] > 0).any(axis=1)
+    ).sum() > reached.sum():
+        reached = grown
+    return reached
+
+
+def _positive(name: str, value: float) -> float:
+    number = float(real_array(name, value, ()))
+    if number <= 0:
+        raise ValueError(f"{name} must be positive, got {number:g}")
+    return number

@@ -1,0 +1,56 @@
+"""Measure lessons against their peers: ``python evidence.py [CHAPTER/LESSON ...]``.
+
+The peers of a chapter live in an environment of their own, made from evidence/<chapter>/requirements.txt.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from install import pip
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def environment(chapter: str) -> Path:
+    """Make or update the environment of a chapter's peers; return its Python."""
+    folder = ROOT / f".venv-evidence-{chapter}"
+    requirements = ROOT / "evidence" / chapter / "requirements.txt"
+    stamp = folder / "stamp"
+    if not stamp.exists() or stamp.stat().st_mtime < requirements.stat().st_mtime:
+        print(
+            f"Installing the peers of {chapter} (some minutes the first time) ...",
+            flush=True,
+        )
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        pip(str(folder), "--constraint", "constraints.txt", "torch")
+        # The peers may need other versions than the book's constraints; their own file pins them.
+        pip(str(folder), "--requirement", str(requirements), "--editable", ".")
+        stamp.touch()
+    return folder / ("Scripts" if os.name == "nt" else "bin") / "python"
+
+
+def main(lessons: list[str]) -> None:
+    """Measure the named lessons, or all, one after the other: timings want a quiet machine."""
+    programs = sorted((ROOT / "evidence").glob("*/*.py"))
+    known = [
+        p.relative_to(ROOT / "evidence").with_suffix("").as_posix()
+        for p in programs
+        if p.stem != "__init__"
+    ]
+    unknown = sorted(set(lessons) - set(known))
+    if unknown:
+        sys.exit(
+            f"There is no evidence program for {unknown[0]}; there is one for {', '.join(known)}."
+        )
+    for lesson in lessons or known:
+        subprocess.run(
+            [environment(lesson.split("/")[0]), "-m", "evidence", lesson],
+            cwd=ROOT,
+            check=True,
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,101 @@
+"""Run every notebook afresh and record its outputs, in parallel: ``python notebooks.py [CHAPTER/LESSON ...]``.
+
+A notebook is written as ``.py`` (jupytext, py:percent) and recorded as ``.ipynb``.  The first cell of each is the
+same and comes from here; it carries the repository's address from _config.yml.
+"""
+
+import concurrent.futures
+import os
+import sys
+import time
+from pathlib import Path
+
+import jupytext
+import nbformat
+import yaml
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "notebooks"
+
+FIRST_CELL_WITHOUT_ADDRESS = """\
+# The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
+import companion"""
+
+FIRST_CELL = """\
+# On Colab or Binder this fetches the book, once; in a clone where `make lab` has run it does nothing.
+import importlib.util
+
+if importlib.util.find_spec("companion") is None:
+    get_ipython().system("git clone -q --depth 1 --branch {branch} {url} book && pip install -q './book[notebooks]'")
+    get_ipython().run_line_magic("cd", "-q book/notebooks/{folder}")
+    importlib.invalidate_caches()"""
+
+
+def first_cell(path: Path) -> str:
+    """Return the first code cell that the notebook at `path` must have."""
+    repository = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))[
+        "repository"
+    ]
+    if not repository["url"]:
+        return FIRST_CELL_WITHOUT_ADDRESS
+    folder = path.parent.relative_to(FOLDER).as_posix()
+    return FIRST_CELL.format(
+        url=repository["url"], branch=repository["branch"], folder=folder
+    )
+
+
+def record(path: Path) -> float:
+    """Stamp the first cell, run the notebook, write both halves of the pair; return the seconds it took."""
+    notebook = jupytext.read(path)
+    install = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    install.source = first_cell(path)
+    jupytext.write(notebook, path, fmt="py:percent")
+    start = time.perf_counter()
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        record_timing=False,
+        # The usual traceback writes absolute paths into the output.
+        extra_arguments=["--InteractiveShell.xmode=Minimal"],
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    client.execute()
+    seconds = time.perf_counter() - start
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = (
+            f"cell-{number:03d}"  # a stable name, so that a new recording shows only what changed
+        )
+    # The kernel writes its exact version here, which is no part of the lesson.
+    notebook.metadata.pop("language_info", None)
+    nbformat.write(notebook, path.with_suffix(".ipynb"))
+    return seconds
+
+
+def main(lessons: list[str]) -> None:
+    """Record the named notebooks, or all."""
+    paths = [FOLDER / f"{lesson}.py" for lesson in lessons] or sorted(
+        FOLDER.rglob("*.py")
+    )
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        sys.exit(f"There is no notebook {missing[0]}: name one as chapter/lesson.")
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = "1"
+    os.environ["TQDM_DISABLE"] = "1"
+    with concurrent.futures.ProcessPoolExecutor(
+        max_workers=min(2, os.cpu_count() or 1)
+    ) as pool:
+        running = {pool.submit(record, path): path for path in paths}
+        for done in concurrent.futures.as_completed(running):
+            name = running[done].relative_to(ROOT)
+            try:
+                print(f"{name}: recorded in {done.result():.0f} s", flush=True)
+            except CellExecutionError as error:
+                sys.exit(f"{name} failed; its record is unchanged.\n{error}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
