@@ -52,9 +52,13 @@ def forest_management(
 
     Examples
     --------
-    >>> from companion.mdp import policy_iteration
-    >>> policy_iteration(forest_management()).value.round(3)
-    array([26.244, 29.484, 33.484])
+    >>> forest_management().rows.toarray()
+    array([[0.1, 0.9, 0. ],
+           [1. , 0. , 0. ],
+           [0.1, 0. , 0.9],
+           [1. , 0. , 0. ],
+           [0.1, 0. , 0.9],
+           [1. , 0. , 0. ]])
     """
     check_integer("ages", ages, 2)
     fire = float(check_probability("fire", fire))
@@ -104,9 +108,13 @@ def river_swim(states: int = 6, discount: float = 0.99) -> MDP:
 
     Examples
     --------
-    >>> from companion.mdp import policy_iteration
-    >>> policy_iteration(river_swim()).policy
-    array([1, 1, 1, 1, 1, 1])
+    >>> river_swim(3).rows.toarray()
+    array([[1.  , 0.  , 0.  ],
+           [0.4 , 0.6 , 0.  ],
+           [1.  , 0.  , 0.  ],
+           [0.05, 0.6 , 0.35],
+           [0.  , 1.  , 0.  ],
+           [0.  , 0.4 , 0.6 ]])
     """
     check_integer("states", states, 2)
     transition = np.zeros((states, 2, states))

@@ -1,0 +1,147 @@
+"""Every public function stands alone where `companion` cannot be imported, and so does its example."""
+
+import ast
+import doctest
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from companion.snippet import public, snippet
+
+# What only notebooks use needs the book around it; the tool itself needs the package that it reads.
+APART = ("companion.lesson", "companion.snippet")
+FUNCTIONS = {
+    name: item for name, item in public().items() if not name.startswith(APART)
+}
+MODULES = sorted({name.rpartition(".")[0] for name in FUNCTIONS})
+
+# Run in a fresh interpreter: each file is imported as a module and its doctests are run.
+RUNNER = """
+import doctest, importlib.abc, importlib.util, json, sys
+
+class NoCompanion(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "companion":
+            raise ModuleNotFoundError("companion is not to be had here")
+
+sys.meta_path.insert(0, NoCompanion())
+report = {}
+for path, wanted in json.load(sys.stdin):
+    try:
+        spec = importlib.util.spec_from_file_location("snippet", path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["snippet"] = module
+        spec.loader.exec_module(module)
+        tests = [t for t in doctest.DocTestFinder().find(module) if t.name == f"snippet.{wanted}"] if wanted else []
+        runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE, verbose=False)
+        log = []
+        for test in tests:
+            runner.run(test, out=log.append)
+        ok = runner.summarize(verbose=False)
+        report[path] = "".join(log) if ok.failed else ("no example ran" if wanted and not ok.attempted else "")
+    except BaseException as error:
+        report[path] = f"{type(error).__name__}: {error}"
+print(json.dumps(report))
+"""
+
+
+def example_names(item: object) -> list[str]:
+    """The public names that a docstring's example uses; whoever copies the example copies them too."""
+    module = sys.modules[item.__module__]
+    reachable = {
+        name: value
+        for name, value in vars(module).items()
+        if value in FUNCTIONS.values()
+    }
+    code = [e.source for e in doctest.DocTestParser().get_examples(item.__doc__ or "")]
+    used = {
+        n.id
+        for source in code
+        for n in ast.walk(ast.parse(source))
+        if isinstance(n, ast.Name)
+    }
+    return [f"{reachable[n].__module__}.{n}" for n in sorted(used & set(reachable))]
+
+
+def run_alone(files: list[tuple[Path, str | None]]) -> dict[str, str]:
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER],
+        input=json.dumps([(str(path), wanted) for path, wanted in files]),
+        capture_output=True,
+        text=True,
+        cwd=files[0][0].parent,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_function_and_its_example_run_without_companion(module, tmp_path):
+    files = []
+    for name, item in FUNCTIONS.items():
+        if name.rpartition(".")[0] == module:
+            alone, with_example = (
+                tmp_path / f"{item.__name__}.py",
+                tmp_path / f"{item.__name__}_example.py",
+            )
+            alone.write_text(snippet(item), encoding="utf-8")
+            with_example.write_text(
+                snippet(name, *example_names(item)), encoding="utf-8"
+            )
+            has_example = ">>>" in (item.__doc__ or "")
+            files += [
+                (alone, None),
+                (with_example, item.__name__ if has_example else None),
+            ]
+    report = run_alone(files)
+    assert {path: fault for path, fault in report.items() if fault} == {}
+    assert len(report) == len(files)
+
+
+def test_a_snippet_that_needs_companion_or_a_wrong_example_is_noticed(tmp_path):
+    needs, wrong = tmp_path / "needs.py", tmp_path / "wrong.py"
+    needs.write_text("from companion.mdp import MDP\n")
+    wrong.write_text('def f():\n    """One.\n\n    >>> 1 + 1\n    3\n    """\n')
+    report = run_alone([(needs, None), (wrong, "f")])
+    assert "companion is not to be had here" in report[str(needs)]
+    assert "Expected:" in report[str(wrong)]
+
+
+def test_a_snippet_says_where_it_is_from_and_under_what_licence():
+    text = snippet("k_of_n_reliability")
+    assert text.startswith(
+        '# k_of_n_reliability, from "AI Safety and Alignment, Tested"'
+    )
+    assert "MIT licence" in text
+    assert "companion.checks import" not in text
+    assert "class MDP" not in text  # only what is reached
+
+
+def test_an_unknown_name_gets_the_nearest_ones():
+    with pytest.raises(ValueError, match="the nearest: .*policy_iteration"):
+        snippet("policy_iterasion")
+    with pytest.raises(ValueError, match="nearest: none"):
+        snippet("zzzzzzzz")
+
+
+def test_the_command_prints_the_snippet_and_explains_a_wrong_name():
+    command = [sys.executable, "-m", "companion.snippet"]
+    done = subprocess.run(
+        [*command, "companion.mdp.occupancy"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == snippet("companion.mdp.occupancy")
+    wrong = subprocess.run([*command, "ocupancy"], capture_output=True, text=True)
+    assert wrong.returncode == 1
+    assert "occupancy" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_public_function_has_an_example(name):
+    assert ">>>" in (FUNCTIONS[name].__doc__ or "") or name.endswith("Solution")
