@@ -108,29 +108,34 @@ class _Reach:
     )  # modules, each after those it imports from
     found: dict[str, tuple[str, ast.stmt]] = field(default_factory=dict)
     used: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    visited: set[tuple[str, str]] = field(default_factory=set)
 
     def visit(self, module: str, name: str) -> None:
         names = _parsed(module)
         if name in names.inside:
             self.visit(*names.inside[name])
         elif name in names.outside:
-            self._keep(self.used, name, names.outside[name])
-        elif name in names.nodes and self._keep(
-            self.found, name, (module, names.nodes[name])
-        ):
-            for node in ast.walk(names.nodes[name]):
-                if isinstance(node, ast.Name):
-                    self.visit(module, node.id)
-            if module not in self.order:
-                self.order.append(module)
+            self._clash(
+                name,
+                self.used.setdefault(name, names.outside[name]) != names.outside[name],
+            )
+        elif name in names.nodes:
+            node = names.nodes[name]
+            _, known = self.found.setdefault(name, (module, node))
+            # Two modules may each define the same thing, such as a type alias; once is enough.
+            self._clash(name, ast.dump(known) != ast.dump(node))
+            if known is node and (module, name) not in self.visited:
+                self.visited.add((module, name))
+                for child in ast.walk(node):
+                    if isinstance(child, ast.Name):
+                        self.visit(module, child.id)
+                if module not in self.order:
+                    self.order.append(module)
 
     @staticmethod
-    def _keep(table: dict[str, Any], name: str, entry: Any) -> bool:
-        if table.setdefault(name, entry) != entry:
-            raise ValueError(
-                f"{name} means two things in what was asked for: {table[name]} and {entry}"
-            )
-        return table[name] is entry
+    def _clash(name: str, differs: bool) -> None:
+        if differs:
+            raise ValueError(f"{name} means two things in what was asked for")
 
     def imports(self) -> list[str]:
         groups: dict[bool, set[str]] = {True: set(), False: set()}
