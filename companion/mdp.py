@@ -29,6 +29,7 @@ Puterman, M. L. (1994). Markov Decision Processes. Chapter 6.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -305,7 +306,7 @@ def modified_policy_iteration(
     value = np.zeros(mdp.states)
     policy: Integers | None = None
     guaranteed = np.inf  # what contraction alone promises for the bounds' half-distance
-    for iterations in range(1, 2**62):
+    for iterations in itertools.count(1):
         q = action_values(mdp, value)
         backup = q.max(axis=1)
         lower, upper, rounding = _bounds(mdp, value, backup)
@@ -334,11 +335,12 @@ def modified_policy_iteration(
 
 
 def policy_iteration(mdp: MDP) -> Solution:
-    r"""Evaluate a policy by a linear solve, make it greedy, and repeat until nothing improves.
+    r"""Evaluate a policy by a linear solve, improve it, and repeat until nothing improves.
 
-    Solves :math:`(I - \gamma P_\pi) v = r_\pi` and then takes
-    :math:`\pi(s) = \arg\max_a\, r(s, a) + \gamma P(\cdot \mid s, a) \cdot v`, keeping the incumbent action on a
-    tie.  It is Newton's method on :math:`v = T v` and needs few iterations however slowly the process mixes.
+    Solves :math:`(I - \gamma P_\pi)\, v = r_\pi` and then looks ahead: it sweeps :math:`v \leftarrow T v` for
+    as long as the greedy policy still changes, and takes that policy.  A sweep is cheap beside a solve, and
+    without it an improvement would travel by one state per solve along a chain.  The incumbent action is kept
+    on ties.  However slowly the process mixes, a few solves suffice: it is Newton's method on :math:`v = T v`.
 
     Parameters
     ----------
@@ -348,30 +350,30 @@ def policy_iteration(mdp: MDP) -> Solution:
     Returns
     -------
     Solution
-        Exact up to the rounding of one linear solve, which the bounds include.
+        Exact up to the rounding of one linear solve, which the bounds include; ``iterations`` counts solves.
 
     References
     ----------
     Howard, R. A. (1960). Dynamic Programming and Markov Processes.
+    Efroni, Y., Dalal, G., Scherrer, B. and Mannor, S. (2018). Beyond the one-step greedy approach in
+    reinforcement learning. ICML.
 
     Examples
     --------
     >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
-    >>> policy_iteration(mdp).iterations
-    2
+    >>> policy_iteration(mdp).policy
+    array([0, 1])
     """
-    everyone = np.arange(mdp.states)
-    policy, value = mdp.reward.argmax(axis=1), np.full(mdp.states, -np.inf)
-    for iterations in range(1, 2**62):
+    policy = action_values(mdp, mdp.reward.max(axis=1)).argmax(axis=1)
+    value = np.full(mdp.states, -np.inf)
+    for iterations in itertools.count(1):
         previous, value = value, policy_value(mdp, policy)
         q = action_values(mdp, value)
-        greedy, backup = q.argmax(axis=1), q.max(axis=1)
-        noise = 4 * np.finfo(np.float64).eps * np.abs(q[everyone, policy]).max()
-        improves = backup - q[everyone, policy] > noise
-        # Exact arithmetic raises the value every time. Where it stands still, only rounding is left.
-        if not improves.any() or not (value > previous).any():
+        backup, improved = q.max(axis=1), _improve(q, policy)
+        # Exact arithmetic raises the value every time. Where its sum stands still, only rounding is left.
+        if improved is policy or value.sum() <= previous.sum():
             break
-        policy = np.where(improves, greedy, policy)
+        policy = _look_ahead(mdp, backup, improved)
     lower, upper, _ = _bounds(mdp, value, backup)
     return Solution(value, policy, lower, upper, iterations, True)
 
@@ -597,6 +599,27 @@ def _bounds(mdp: MDP, value: Floats, backup: Floats) -> tuple[Floats, Floats, fl
     scale = max(np.abs(lower).max(), np.abs(upper).max())
     rounding = float(np.finfo(np.float64).eps * scale / (1 - mdp.discount))
     return lower - rounding, upper + rounding, rounding
+
+
+def _look_ahead(mdp: MDP, value: Floats, policy: Integers) -> Integers:
+    """Sweep ``v <- T v`` until the greedy policy has stayed the same for five sweeps; return it."""
+    unchanged = 0
+    while unchanged < 5:
+        q = action_values(mdp, value)
+        value, improved = q.max(axis=1), _improve(q, policy)
+        unchanged = unchanged + 1 if improved is policy else 0
+        policy = improved
+    return policy
+
+
+def _improve(q: Floats, policy: Integers) -> Integers:
+    """Take the best action where it beats the policy's own by more than rounding.
+
+    Returns the policy itself, the same object, where there is no such state.
+    """
+    own = q[np.arange(policy.size), policy]
+    better = q.max(axis=1) - own > 4 * np.finfo(np.float64).eps * np.abs(own).max()
+    return np.where(better, q.argmax(axis=1), policy) if better.any() else policy
 
 
 def _under(mdp: MDP, policy: ArrayLike) -> tuple[Any, Floats]:
