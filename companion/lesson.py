@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import inspect
 import json
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ __all__ = [
     "claim",
     "figure_style",
     "recorded",
+    "repaired",
     "show_source",
     "source_listing",
     "table",
@@ -237,6 +239,51 @@ def source_listing(section: int) -> str:
     if match is None or f"### {section + 1}." in match.group():
         raise ValueError(f"section {section} of the source document has no listing")
     return match.group(1)
+
+
+def repaired(listing: str, repairs: Mapping[str, str]) -> str:
+    """Show what some repairs change in a listing, as a diff, and return the listing with them.
+
+    Parameters
+    ----------
+    listing : str
+        Source text.
+    repairs : mapping of str to str
+        What stands there, exactly once, and what shall stand there instead; made in this order.
+
+    Returns
+    -------
+    str
+        The repaired source text.
+
+    Raises
+    ------
+    ValueError
+        If a text to repair does not stand in the listing exactly once.
+
+    Examples
+    --------
+    >>> repaired("a = 1", {"1": "2"})
+    <IPython.core.display.Markdown object>
+    'a = 2'
+    >>> repaired("a = 1", {"b": "c"})
+    Traceback (most recent call last):
+    ValueError: repairs must name text that stands in the listing exactly once, 'b' stands there 0 times
+    """
+    text = listing
+    for old, new in repairs.items():
+        if text.count(old) != 1:
+            raise ValueError(
+                "repairs must name text that stands in the listing exactly once, "
+                f"{old!r} stands there {text.count(old)} times"
+            )
+        text = text.replace(old, new)
+    diff = difflib.unified_diff(
+        listing.splitlines(), text.splitlines(), n=0, lineterm=""
+    )
+    changes = [line for line in list(diff)[2:] if not line.startswith("@@")]
+    display(Markdown("```diff\n" + "\n".join(changes) + "\n```"))  # type: ignore[no-untyped-call]
+    return text
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:

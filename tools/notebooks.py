@@ -68,8 +68,8 @@ def record(path: Path) -> float:
         cell["id"] = (
             f"cell-{number:03d}"  # a stable name, so that a new recording shows only what changed
         )
-    # The kernel writes its exact version here, which is no part of the lesson.
-    notebook.metadata.pop("language_info", None)
+    # The kernel writes its exact version here, which is no part of the lesson; the site needs the language alone.
+    notebook.metadata["language_info"] = {"name": "python"}
     nbformat.write(notebook, path.with_suffix(".ipynb"))
     return seconds
 
