@@ -1,4 +1,4 @@
-"""Fault tolerance beside its peers: the MDP solvers of QuantEcon and of mdptoolbox-hiive, and DQN over ten seeds."""
+"""Fault tolerance beside its peers: the solvers of QuantEcon and mdptoolbox-hiive, and DQN over ten seeds."""
 
 from __future__ import annotations
 

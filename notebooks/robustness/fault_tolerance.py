@@ -1,5 +1,13 @@
 # ---
 # jupyter:
+#   jupytext:
+#     cell_metadata_filter: all,-trusted,-execution,-collapsed
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: jupytext,kernelspec,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -19,6 +27,7 @@
 # | Code | `companion.robustness.fault_tolerance`, on top of `companion.mdp` |
 
 # %% tags=["remove-cell"]
+# The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
 import companion
 
 # %% tags=["hide-input"]
@@ -185,7 +194,7 @@ show_source(redundant_system)
 
 # %% [markdown]
 # Policy iteration solves it exactly.
-# It values a policy by one linear solve, makes it greedy, and stops when nothing improves.
+# It values a policy by one linear solve, looks ahead for a better one, and stops when nothing improves.
 
 # %%
 show_source(policy_iteration)
