@@ -32,6 +32,10 @@
   document.addEventListener("DOMContentLoaded", () => {
     // The visible words are the name: the fixed label that stands there would hide them.
     for (const summary of document.querySelectorAll("details.hide > summary")) summary.removeAttribute("aria-label");
+    for (const summary of document.querySelectorAll(".bd-sidebar-primary summary")) {
+      const chapter = summary.closest("li")?.querySelector(":scope > a")?.textContent.trim() ?? "";
+      summary.setAttribute("aria-label", `Lessons of ${chapter}`);
+    }
     for (const button of document.querySelectorAll(".sidebar-toggle")) {
       if (!button.hasAttribute("aria-label")) button.setAttribute("aria-label", button.title || "Toggle sidebar");
     }
