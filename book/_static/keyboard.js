@@ -36,6 +36,8 @@
       const chapter = summary.closest("li")?.querySelector(":scope > a")?.textContent.trim() ?? "";
       summary.setAttribute("aria-label", `Lessons of ${chapter}`);
     }
+    // An entry of the bibliography is no list item.
+    for (const list of document.querySelectorAll(".citation-list")) list.removeAttribute("role");
     for (const button of document.querySelectorAll(".sidebar-toggle")) {
       if (!button.hasAttribute("aria-label")) button.setAttribute("aria-label", button.title || "Toggle sidebar");
     }
