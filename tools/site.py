@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # The command's own script, not `python -m`: run as a module, Jupyter Book does nothing and reports success.
 JUPYTER_BOOK = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
-# What all pages depend on. Sphinx by itself would leave the navigation and the styles of unchanged pages as they were.
+# What all pages depend on: Sphinx by itself leaves the navigation and the styles of unchanged pages as they were.
 OF_ALL_PAGES = [
     "_config.yml",
     "_toc.yml",
