@@ -1,0 +1,817 @@
+"""The built site in a real browser, page by page; and every check once against a planted fault.
+
+A check is a function that returns the faults it finds on a page, each a sentence.  The last part of the file
+plants faults of every kind and sees the checks find them.
+"""
+
+import contextlib
+import functools
+import http.server
+import json
+import os
+import re
+import shutil
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urljoin, urlsplit
+
+import nbformat
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Playwright,
+    Request,
+    sync_playwright,
+)
+
+from companion.snippet import snippet
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from tools.site import build  # noqa: E402
+
+WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
+
+
+# --- the pages, and what their sources say ----------------------------------------
+
+
+def pages() -> list[str]:
+    """Every page of the table of contents, as its path without suffix."""
+    text = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    return re.findall(r"^[ -]*(?:root|file): *(\S+)", text, re.MULTILINE)
+
+
+def fenced(markdown: str) -> list[str]:
+    """Code between fences, directives left out."""
+    fence = r"^( *)(`{3,}|~{3,})([^\n`]*)\n(.*?)^ *\2`* *$"
+    return [
+        textwrap.dedent(match[4])
+        for match in re.finditer(fence, markdown, re.MULTILINE | re.DOTALL)
+        if not match[3].startswith("{")
+    ]
+
+
+def source(name: str) -> tuple[str, list[str]]:
+    """A page's prose, and the code blocks on it in their order, as they were written."""
+    path = ROOT / f"{name}.ipynb"
+    if not path.is_file():
+        text = (ROOT / f"{name}.md").read_text(encoding="utf-8")
+        return text, fenced(text)
+    prose, code = [], []
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            prose.append(cell.source)
+            code += fenced(cell.source)
+        elif cell.cell_type == "code":
+            code.append(cell.source)
+            for output in cell.outputs:
+                text = output.get("data", {}).get("text/markdown", "")
+                prose.append(text)
+                code += fenced(text)
+    return "\n\n".join(prose), code
+
+
+def has_math(markdown: str) -> bool:
+    """Whether there is mathematics outside code."""
+    text = re.sub(r"^( *)(`{3,}).*?^ *\2", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    return bool(re.search(r"\$[^$]+\$", re.sub(r"`[^`\n]*`", "", text)))
+
+
+# --- a server, a browser, an opened page ------------------------------------------
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve a folder on this machine; give its address."""
+    handler = functools.partial(Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def find_chrome(playwright: Playwright) -> str | None:
+    """A Chromium or Chrome that this machine has."""
+    names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+    places = [shutil.which(name) for name in [*names, "chrome"]]
+    places += [
+        f"/Applications/{name}.app/Contents/MacOS/{name}"
+        for name in ["Google Chrome", "Chromium"]
+    ]
+    for variable in ["PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA"]:
+        base = os.environ.get(variable)
+        places.append(base and rf"{base}\Google\Chrome\Application\chrome.exe")
+    places.append(playwright.chromium.executable_path)
+    return next((place for place in places if place and Path(place).is_file()), None)
+
+
+def no_chrome(in_ci: bool) -> None:
+    """Skip where there is no browser; where the checks are meant to run, fail."""
+    sentence = (
+        "there is no Chromium or Chrome for the browser tests; install one: "
+        "apt-get install chromium (Debian; Ubuntu: chromium-browser), "
+        "brew install --cask google-chrome (macOS), winget install Google.Chrome (Windows)"
+    )
+    if in_ci:
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+@dataclass
+class Opened:
+    """A page in the browser, and what was heard while it loaded."""
+
+    page: Page
+    base: str
+    heard: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+
+def open_page(context: BrowserContext, base: str, path: str) -> Opened:
+    """Open a page and wait until it stands still, mathematics included."""
+    opened = Opened(context.new_page(), base)
+    page = opened.page
+
+    def note(request: Request) -> None:
+        if not request.url.startswith((base, "data:", "blob:")):
+            opened.foreign.append(request.url)
+
+    page.on("request", note)
+    page.on(
+        "console",
+        lambda m: m.type == "error" and opened.heard.append(f"says: {m.text}"),
+    )
+    page.on("pageerror", lambda error: opened.heard.append(f"raises: {error}"))
+    page.on(
+        "response",
+        lambda r: r.status >= 400 and opened.heard.append(f"{r.status}: {r.url}"),
+    )
+    # Nothing leaves the machine, also where a fault is planted.
+    page.route(lambda url: not url.startswith(base), lambda route: route.abort())
+    page.goto(urljoin(base, path), wait_until="load")
+    page.evaluate("() => window.MathJax?.startup?.promise")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => done()))")
+    return opened
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chrome = find_chrome(playwright)
+        if chrome is None:
+            no_chrome("CI" in os.environ)
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        running = playwright.chromium.launch(executable_path=chrome, args=flags)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    context.set_default_timeout(20_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def site() -> Path:
+    """The folder of the whole site."""
+    return build()
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    with served(site) as base:
+        yield base
+
+
+@pytest.fixture(scope="module", params=pages())
+def opened(
+    request: pytest.FixtureRequest, context: BrowserContext, address: str
+) -> Iterator[tuple[str, Opened]]:
+    """Each page once, for all the tests that follow."""
+    found = open_page(context, address, f"{request.param}.html")
+    yield request.param, found
+    found.page.close()
+
+
+# --- the checks -------------------------------------------------------------------
+
+
+def image_faults(page: Page) -> list[str]:
+    """Images of the article whose alternative text says nothing."""
+    images = page.eval_on_selector_all(
+        "article img",
+        "all => all.map(i => [i.getAttribute('src'), i.getAttribute('alt') ?? ''])",
+    )
+    return [
+        f"{source[:80]} has the alternative text {alt!r}"
+        for source, alt in images
+        if len(alt.split()) < 3 or re.search(r"\.(png|svg|jpe?g|gif|webp)$", alt)
+    ]
+
+
+def math_faults(page: Page, expected: bool) -> list[str]:
+    """Mathematics that was not rendered, was rendered as an error, or is missing."""
+    faults = page.evaluate(
+        r"""() => {
+          const root = document.querySelector("article");
+          const faults = [...root.querySelectorAll(".math")]
+            .filter(node => !node.querySelector("mjx-container"))
+            .map(node => `not rendered: ${node.textContent}`);
+          for (const node of root.querySelectorAll("mjx-merror, merror"))
+            faults.push(`an error: ${node.textContent}`);
+          const copy = root.cloneNode(true);
+          copy.querySelectorAll("pre, code, mjx-container").forEach(n => n.remove());
+          const raw = copy.textContent.match(
+            /\$\$|\\[()[\]]|\\begin\{|\$[^$\n]*[\\^_=][^$\n]*\$/);
+          if (raw) faults.push(`raw mathematics: ${raw[0]}`);
+          return faults;
+        }"""
+    )
+    if expected and not page.locator("mjx-container").count():
+        faults.append("the source has mathematics, the page has none")
+    return faults
+
+
+class Targets(HTMLParser):
+    """Everything in a file that a link can point to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names = {"", "top"}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.names |= {value for key, value in attrs if key == "id" and value}
+
+
+@functools.cache
+def targets(path: Path) -> set[str]:
+    """The ids of an HTML file."""
+    parser = Targets()
+    parser.feed(path.read_text(encoding="utf-8"))
+    return parser.names
+
+
+def link_faults(page: Page, base: str, folder: Path) -> list[str]:
+    """Links into the site that lead nowhere: no such file, or no such place in it."""
+    faults = []
+    for link in page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)"):
+        if not link.startswith(base):
+            if not link.startswith(("http:", "https:", "mailto:")):
+                faults.append(f"{link} is no address")
+            continue
+        parts = urlsplit(link)
+        path = folder / unquote(parts.path.lstrip("/"))
+        path = path / "index.html" if path.is_dir() else path
+        if not path.is_file():
+            faults.append(f"{link}: there is no such file")
+        elif path.suffix == ".html" and unquote(parts.fragment) not in targets(path):
+            faults.append(f"{link}: there is no such place on the page")
+    return faults
+
+
+def overflow_faults(page: Page) -> list[str]:
+    """At a phone's width: the page scrolls sideways, or hides what is too wide."""
+    page.set_viewport_size(NARROW)
+    page.wait_for_timeout(50)
+    faults = page.evaluate(
+        """() => {
+          const width = document.documentElement.clientWidth, faults = [];
+          const whole = document.scrollingElement.scrollWidth;
+          if (whole > width) faults.push(`the page is ${whole} pixels wide`);
+          const scrolls = node => {
+            for (let n = node; n && n !== document.body; n = n.parentElement)
+              if (/auto|scroll/.test(getComputedStyle(n).overflowX)) return true;
+            return false;
+          };
+          const inside = "mjx-assistive-mml";  // for screen readers, out of sight
+          for (const node of document.querySelectorAll("main *")) {
+            if (node.closest(inside) || !node.checkVisibility()) continue;
+            const box = node.getBoundingClientRect();
+            if (box.width < 2 || box.height < 2 || box.right < width + 1) continue;
+            if (scrolls(node)) continue;
+            faults.push(`${node.tagName} ${node.className} ends at ${box.right} pixels`);
+            break;
+          }
+          return faults;
+        }"""
+    )
+    page.set_viewport_size(WIDE)
+    return faults
+
+
+def unfold(page: Page, unfolded: bool = True) -> None:
+    """Open or close everything that is folded."""
+    page.evaluate(
+        "open => document.querySelectorAll('article details').forEach(d => d.open = open)",
+        unfolded,
+    )
+    page.wait_for_timeout(50)
+
+
+def axe_faults(page: Page, theme: str) -> list[str]:
+    """Serious and critical violations that axe finds, everything unfolded."""
+    unfold(page)
+    # Of each kind of token two are coloured and looked at: a listing has thousands.
+    page.evaluate(
+        """() => {
+          const seen = {};
+          for (const pre of document.querySelectorAll("article pre")) {
+            pre.whole = pre.innerHTML;
+            for (const token of pre.querySelectorAll("span"))
+              if ((seen[token.className] = (seen[token.className] ?? 0) + 1) > 2)
+                token.replaceWith(...token.childNodes);
+          }
+        }"""
+    )
+    page.evaluate(
+        "t => Object.assign(document.documentElement.dataset, {mode: t, theme: t})",
+        theme,
+    )
+    # A colour may fade into the other theme: wait until nothing moves.
+    page.evaluate(
+        "() => Promise.allSettled(document.getAnimations().map(a => a.finished))"
+    )
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(Axe().axe_script)
+    violations = page.evaluate(
+        "() => axe.run({resultTypes: ['violations']}).then(found => found.violations)"
+    )
+    page.evaluate(
+        "() => document.querySelectorAll('article pre').forEach(p => p.innerHTML = p.whole)"
+    )
+    unfold(page, False)
+    return [
+        f"{theme}, {violation['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+def copied(page: Page, button: str) -> str:
+    """What a copy button puts on the clipboard, worked by the keyboard."""
+    page.evaluate("() => navigator.clipboard.writeText('nothing was copied')")
+    page.locator(button).press("Enter")
+    return page.evaluate("() => navigator.clipboard.readText()").replace("\r\n", "\n")
+
+
+def copy_faults(page: Page, authored: list[str]) -> list[str]:
+    """Copy buttons that do not give the code as it was written."""
+    unfold(page)
+    page.bring_to_front()
+    count = page.locator("article button.copybtn").count()
+    got = [copied(page, f"article button.copybtn >> nth={i}") for i in range(count)]
+    unfold(page, False)
+    faults = [
+        f"copied {text!r} instead of {wanted!r}"
+        for text, wanted in zip(got, authored, strict=False)
+        if text != wanted.rstrip("\n")
+    ]
+    if count != len(authored):
+        faults.append(f"{count} copy buttons for {len(authored)} blocks of code")
+    return faults
+
+
+def snippet_faults(page: Page) -> list[str]:
+    """Folded snippets that are not what the package gives for these names."""
+    faults = []
+    folds = "article details:has(> summary > code)"
+    for i in range(page.locator(folds).count()):
+        fold = page.locator(folds).nth(i)
+        names = fold.locator("summary code").all_inner_texts()
+        fold.evaluate("d => d.open = true")
+        text = copied(page, f"{folds} >> nth={i} >> button.copybtn")
+        fold.evaluate("d => d.open = false")
+        if text != snippet(*names).rstrip("\n"):
+            faults.append(f"the snippet of {', '.join(names)} is another one")
+    return faults
+
+
+def fold_faults(page: Page) -> list[str]:
+    """Folded parts that are open at first, have no name, or do not obey the keyboard."""
+    faults = []
+    for fold in page.locator("article details").all():
+        summary = fold.locator("> summary")
+        name = summary.inner_text().strip()
+        if len(name.split()) < 2:
+            faults.append(f"a fold is called {name!r}")
+        states = [fold.evaluate("d => d.open")]
+        for _ in range(2):
+            summary.press("Enter")
+            states.append(fold.evaluate("d => d.open"))
+        if states != [False, True, False]:
+            faults.append(f"{name!r} by keyboard is open: {states}")
+    return faults
+
+
+def focus_faults(page: Page, stops: int = 12) -> list[str]:
+    """By the Tab key: the way past the navigation comes first, and each stop is seen."""
+    faults = []
+    page.evaluate(
+        """() => {
+          const body = document.body;
+          body.tabIndex = -1;
+          body.focus();  // where the next Tab starts
+          body.removeAttribute("tabindex");
+        }"""
+    )
+    for stop in range(stops):
+        page.keyboard.press("Tab")
+        words, ring, target = page.evaluate(
+            """() => {
+              const node = document.activeElement, style = getComputedStyle(node);
+              const line = parseFloat(style.outlineWidth) && style.outlineStyle !== "none";
+              const words = node.outerHTML.slice(0, 120);
+              return [words, line || style.boxShadow !== "none", node.getAttribute("href")];
+            }"""
+        )
+        if stop and words.startswith("<body"):
+            page.keyboard.press("Shift+Tab")  # past the last stop: back into the page
+            break
+        if stop == 0 and target != "#main-content":
+            faults.append(f"the first stop is no skip link but {words}")
+        if not ring:
+            faults.append(f"no ring around {words}")
+    return faults
+
+
+def search_faults(page: Page, base: str, words: str, wanted: str) -> list[str]:
+    """The search page does not find the wanted page for some words."""
+    page.goto(urljoin(base, "search.html"), wait_until="load")
+    box = page.locator("input[name=q] >> visible=true").first
+    box.fill(words)
+    box.press("Enter")
+    page.wait_for_function(
+        "() => /finished|did not match/.test(document.querySelector('#search-results')?.innerText)"
+    )
+    if page.locator(f"#search-results li a[href*='{wanted}.html']").count():
+        return []
+    return [f"the search for {words!r} does not find {wanted}"]
+
+
+# --- every page -------------------------------------------------------------------
+
+
+def test_page_is_silent(opened: tuple[str, Opened]) -> None:
+    assert opened[1].heard == []
+
+
+def test_page_asks_no_other_host(opened: tuple[str, Opened]) -> None:
+    assert opened[1].foreign == []
+
+
+def test_mathematics_is_rendered(opened: tuple[str, Opened]) -> None:
+    name, page = opened[0], opened[1].page
+    assert math_faults(page, has_math(source(name)[0])) == []
+
+
+def test_images_have_a_text(opened: tuple[str, Opened]) -> None:
+    assert image_faults(opened[1].page) == []
+
+
+def test_links_lead_somewhere(opened: tuple[str, Opened], site: Path) -> None:
+    assert link_faults(opened[1].page, opened[1].base, site) == []
+
+
+def test_folds_open_by_keyboard(opened: tuple[str, Opened]) -> None:
+    assert fold_faults(opened[1].page) == []
+
+
+def test_only_solutions_are_folded_cells(opened: tuple[str, Opened]) -> None:
+    # The label of a folded cell is "Show the solution", see _config.yml.
+    folds = opened[1].page.locator("article .cell:not(.tag_hide-cell) > details.hide")
+    assert folds.count() == 0
+
+
+def test_focus_is_seen(opened: tuple[str, Opened]) -> None:
+    assert focus_faults(opened[1].page) == []
+
+
+def test_copy_buttons_copy_the_code(opened: tuple[str, Opened]) -> None:
+    assert copy_faults(opened[1].page, source(opened[0])[1]) == []
+
+
+def test_snippets_are_those_of_the_package(opened: tuple[str, Opened]) -> None:
+    assert snippet_faults(opened[1].page) == []
+
+
+def test_page_fits_a_phone(opened: tuple[str, Opened]) -> None:
+    assert overflow_faults(opened[1].page) == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_page_is_accessible(opened: tuple[str, Opened], theme: str) -> None:
+    assert axe_faults(opened[1].page, theme) == []
+
+
+@pytest.mark.parametrize("name", [p for p in pages() if p.startswith("notebooks/")])
+def test_search_finds_the_lesson(
+    name: str, context: BrowserContext, address: str
+) -> None:
+    title = re.search(r"^# (.+)$", source(name)[0], re.MULTILINE)
+    assert title is not None
+    page = context.new_page()
+    assert search_faults(page, address, title[1], name) == []
+    page.close()
+
+
+def test_repository_buttons_follow_the_configuration(site: Path) -> None:
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    name = next(page for page in pages() if page.startswith("notebooks/"))
+    text = (site / f"{name}.html").read_text(encoding="utf-8")
+    known = bool(settings["repository"]["url"])
+    assert ("colab.research.google.com" in text) == known
+    assert ("source-repository-button" in text) == known
+
+
+# --- the same build, of a small book ----------------------------------------------
+
+
+def small_book(folder: Path, url: str, page: str = "# Home\n") -> Path:
+    """A book of two pages with this book's settings, and strays that are no part of it."""
+    for part in ["_ext", "_static"]:
+        shutil.copytree(ROOT / "book" / part, folder / "book" / part)
+    (folder / "book" / "references.bib").touch()
+    (folder / "book" / "index.md").write_text(page, encoding="utf-8")
+    settings = (ROOT / "_config.yml").read_text(encoding="utf-8")
+    settings = re.sub(r"^  url: .*$", f'  url: "{url}"', settings, flags=re.MULTILINE)
+    (folder / "_config.yml").write_text(settings, encoding="utf-8")
+    toc = "format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/one\n"
+    (folder / "_toc.yml").write_text(toc, encoding="utf-8")
+    cells = [
+        nbformat.v4.new_markdown_cell("# One\n\n> **You should know.** It is so."),
+        nbformat.v4.new_code_cell("1"),
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    (folder / "notebooks").mkdir()
+    nbformat.write(notebook, folder / "notebooks" / "one.ipynb")
+    for stray in [".venv/lib/README.md", ".pytest_cache/README.md", "notes.md"]:
+        (folder / stray).parent.mkdir(parents=True, exist_ok=True)
+        (folder / stray).write_text("# A stray\n", encoding="utf-8")
+    return folder
+
+
+def addresses(page: Path) -> set[str]:
+    """The links of a page that lead out of the site."""
+    return set(re.findall(r'href="(https?://[^"]+)"', page.read_text(encoding="utf-8")))
+
+
+def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
+    html = build(small_book(tmp_path, "https://github.com/someone/some-book"))
+    found = addresses(html / "notebooks" / "one.html")
+    assert {
+        "https://github.com/someone/some-book",
+        "https://colab.research.google.com/github/someone/some-book/blob/main/notebooks/one.ipynb",
+        "https://mybinder.org/v2/gh/someone/some-book/main?urlpath=lab/tree/notebooks/one.ipynb",
+    } <= found
+    assert any("/some-book/issues/new" in link for link in found)
+    # Of the strays in the root no page was made.
+    made = {path.relative_to(html).as_posix() for path in html.rglob("*.html")}
+    ours = {"index.html", "book/index.html", "notebooks/one.html"}
+    sphinx = {"genindex.html", "search.html"}
+    assert {name for name in made if not name.startswith("_static/")} == ours | sphinx
+    text = (html / "notebooks" / "one.html").read_text(encoding="utf-8")
+    assert '<blockquote class="you-should-know">' in text
+
+
+def test_without_an_address_no_buttons_and_a_warning_stops_the_build(
+    tmp_path: Path,
+) -> None:
+    root = small_book(tmp_path, "", page="# Home\n\n[gone](#nowhere-at-all)\n")
+    # Also the second time, when Sphinx by itself would not read the page again.
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="nowhere-at-all"):
+            build(root)
+    page = root / "_build" / "html" / "notebooks" / "one.html"
+    assert addresses(page) == {"https://creativecommons.org/licenses/by/4.0/"}
+
+
+# --- every check against planted faults -------------------------------------------
+
+CLEAN = """<!DOCTYPE html><html lang="en"><head><title>A page</title><link rel="icon" href="data:,">
+<meta name="viewport" content="width=device-width"><style>{style}</style></head><body>
+<a href="#main-content">Skip to the content</a><main id="main-content"><article><h1>A page</h1>
+{body}</article></main><script>{script}</script></body></html>"""
+COPY = """<pre>one = 1</pre><button class="copybtn"
+onclick="navigator.clipboard.writeText('{}')">Copy</button>"""
+FOLD = "<details><summary>Show the solution</summary>Nothing.</details>"
+PALE = '<p style="color: #999; background: #fff">pale</p>'
+Plant = Callable[..., tuple[Opened, Path]]
+
+
+@pytest.fixture(scope="module")
+def plant(
+    context: BrowserContext, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Plant]:
+    """A function that serves and opens a page with the given body, script and style."""
+    folder = tmp_path_factory.mktemp("planted")
+    planted = []
+    with served(folder) as base:
+
+        def open_planted(
+            body: str = "", script: str = "", style: str = ""
+        ) -> tuple[Opened, Path]:
+            name = f"page{len(planted)}.html"
+            text = CLEAN.format(body=body, script=script, style=style)
+            (folder / name).write_text(text, encoding="utf-8")
+            planted.append(open_page(context, base, name))
+            return planted[-1], folder
+
+        yield open_planted
+        for opened in planted:
+            opened.page.close()
+
+
+def test_on_a_clean_page_no_check_finds_a_fault(plant: Plant) -> None:
+    opened, folder = plant(FOLD + COPY.format("one = 1"))
+    page = opened.page
+    found = {
+        "heard": opened.heard,
+        "foreign": opened.foreign,
+        "math": math_faults(page, False),
+        "image": image_faults(page),
+        "link": link_faults(page, opened.base, folder),
+        "fold": fold_faults(page),
+        "focus": focus_faults(page, 3),
+        "copy": copy_faults(page, ["one = 1"]),
+        "snippet": snippet_faults(page),
+        "overflow": overflow_faults(page),
+        "light": axe_faults(page, "light"),
+        "dark": axe_faults(page, "dark"),
+    }
+    assert {check: faults for check, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize(
+    ("plan", "sound"),
+    [
+        ({"script": "console.error('planted')"}, "says: planted"),
+        ({"script": "throw new Error('planted')"}, "raises: planted"),
+        ({"body": "<img src='gone.png' alt='a curve that falls'>"}, "404"),
+    ],
+)
+def test_a_noise_is_heard(plant: Plant, plan: dict[str, str], sound: str) -> None:
+    assert any(sound in heard for heard in plant(**plan)[0].heard)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"body": "<img src='https://elsewhere.invalid/a.png' alt='a falling curve'>"},
+        {"style": "@import url(https://elsewhere.invalid/font.css);"},
+        {"script": "fetch('https://elsewhere.invalid/').catch(() => {})"},
+    ],
+)
+def test_a_request_elsewhere_is_seen(plant: Plant, plan: dict[str, str]) -> None:
+    assert "elsewhere.invalid" in plant(**plan)[0].foreign[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ('<span class="math">\\(x\\)</span>', "not rendered"),
+        ("<p>$$x^2$$</p>", "raw mathematics"),
+        ("<p>where $x^2$ is</p>", "raw mathematics"),
+        ("<p>where \\(x\\) is</p>", "raw mathematics"),
+        ("<mjx-container><mjx-merror>no</mjx-merror></mjx-container>", "an error"),
+        ("<p>nothing</p>", "the page has none"),
+    ],
+)
+def test_unrendered_mathematics_is_seen(plant: Plant, body: str, fault: str) -> None:
+    faults = math_faults(plant(body)[0].page, expected=True)
+    assert any(fault in found for found in faults)
+
+
+@pytest.mark.parametrize("alt", ["", "alt=''", "alt='figure'", "alt='a b c.png'"])
+def test_an_alternative_text_that_says_nothing_is_seen(plant: Plant, alt: str) -> None:
+    page = plant(f"<img src='data:image/gif;base64,R0lGODlhAQABAAAAACw=' {alt}>")[
+        0
+    ].page
+    assert len(image_faults(page)) == 1
+
+
+@pytest.mark.parametrize("href", ["gone.html", "#gone", "page0.html#gone", "file:///x"])
+def test_a_dead_link_is_seen(plant: Plant, href: str) -> None:
+    plant()
+    opened, folder = plant(f'<a href="{href}">here</a>')
+    assert len(link_faults(opened.page, opened.base, folder)) == 1
+
+
+@pytest.mark.parametrize("style", ["", "main { overflow: hidden }"])
+def test_a_page_too_wide_for_a_phone_is_seen(plant: Plant, style: str) -> None:
+    wide = '<p style="width: 400px">too wide</p>'
+    assert overflow_faults(plant(wide, style=style)[0].page)
+    inside = f'<div style="overflow-x: auto">{wide}</div>'
+    assert overflow_faults(plant(inside, style=style)[0].page) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        (PALE, "color-contrast"),
+        (f"<details><summary>Show more</summary>{PALE}</details>", "color-contrast"),
+        ("<button></button>", "button-name"),
+        (
+            '<div style="width: 50px; overflow-x: auto; white-space: pre">a long line</div>',
+            "scrollable-region-focusable",
+        ),
+    ],
+)
+def test_a_barrier_is_seen(plant: Plant, body: str, rule: str) -> None:
+    assert any(rule in fault for fault in axe_faults(plant(body)[0].page, "light"))
+
+
+def test_a_barrier_in_the_dark_alone_is_seen(plant: Plant) -> None:
+    style = "[data-theme=dark] body { background: #000; color: #444 }"
+    page = plant("<p>words</p>", style=style)[0].page
+    assert axe_faults(page, "light") == []
+    assert "color-contrast" in axe_faults(page, "dark")[0]
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (COPY.format("one = 2"), "copied 'one = 2'"),
+        (COPY.replace("onclick", "data-x"), "copied 'nothing was copied'"),
+        ("<pre>one = 1</pre>", "0 copy buttons"),
+    ],
+)
+def test_a_wrong_copy_is_seen(plant: Plant, body: str, fault: str) -> None:
+    assert fault in copy_faults(plant(body)[0].page, ["one = 1"])[-1]
+
+
+def test_a_wrong_snippet_is_seen(plant: Plant) -> None:
+    body = (
+        "<details><summary>Copy <code>check_integer</code></summary><button "
+        'class="copybtn" onclick="navigator.clipboard.writeText(text)">Copy</button></details>'
+    )
+    right = json.dumps(snippet("check_integer").rstrip("\n"))
+    assert snippet_faults(plant(body, f"const text = {right}")[0].page) == []
+    assert snippet_faults(plant(body, "const text = 'another'")[0].page)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<details>", "<details open>"),
+        ("Show the solution", "Show"),
+        ("<summary>", '<summary onkeydown="return false">'),
+        ("<summary>", '<summary onclick="return false">'),
+    ],
+)
+def test_a_fold_that_does_not_obey_is_seen(plant: Plant, old: str, new: str) -> None:
+    assert fold_faults(plant(FOLD.replace(old, new))[0].page)
+
+
+def test_a_focus_that_cannot_be_seen_is_seen(plant: Plant) -> None:
+    page = plant(style=":focus { outline: none }")[0].page
+    assert "no ring" in focus_faults(page, 1)[0]
+    without = "document.querySelector('a').remove()"
+    page = plant('<a href="#other">other</a>', without)[0].page
+    assert "no skip link" in focus_faults(page, 1)[0]
+
+
+def test_a_search_without_result_is_seen(context: BrowserContext, address: str) -> None:
+    page = context.new_page()
+    faults = search_faults(page, address, "xylophone", pages()[0])
+    page.close()
+    assert "does not find" in faults[0]
+
+
+def test_without_a_browser_it_is_said_and_in_ci_it_fails() -> None:
+    with pytest.raises(pytest.skip.Exception, match="apt-get install chromium"):
+        no_chrome(in_ci=False)
+    with pytest.raises(pytest.fail.Exception, match="apt-get install chromium"):
+        no_chrome(in_ci=True)
+
+
+def test_mathematics_and_code_of_a_source_are_found() -> None:
+    assert has_math("so $x$ is\n")
+    assert not has_math("`$HOME` and\n```\n$x$ and $y$\n```\n")
+    assert fenced("```python\none\n\ntwo\n```\nb\n```{note}\nc\n```\n") == [
+        "one\n\ntwo\n"
+    ]
+    assert {"book/index", "book/bibliography"} <= set(pages())
