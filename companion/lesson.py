@@ -73,7 +73,7 @@ def claim(sentence: str, holds: bool) -> None:
         raise TypeError(f"holds must be True or False, got {type(holds).__name__}")
     if not holds:
         raise AssertionError(sentence)
-    display(Markdown(f"> **✓** {sentence}"))  # type: ignore[no-untyped-call]
+    display(Markdown(f"> **✓** {sentence}"))
 
 
 def show_source(*objects: Callable[..., Any]) -> None:
@@ -93,7 +93,7 @@ def show_source(*objects: Callable[..., Any]) -> None:
     alone = snippet(*objects)
     names = ", ".join(f"<code>{item.__name__}</code>" for item in objects)
     display(
-        Markdown(  # type: ignore[no-untyped-call]
+        Markdown(
             f"```python\n{code}\n```\n\n"
             f"<details><summary>Copy {names} with all it needs ({len(alone.splitlines())} lines)</summary>\n\n"
             f"```python\n{alone}```\n\n</details>\n"
@@ -282,11 +282,13 @@ def repaired(listing: str, repairs: Mapping[str, str]) -> str:
         listing.splitlines(), text.splitlines(), n=0, lineterm=""
     )
     changes = [line for line in list(diff)[2:] if not line.startswith("@@")]
-    display(Markdown("```diff\n" + "\n".join(changes) + "\n```"))  # type: ignore[no-untyped-call]
+    display(Markdown("```diff\n" + "\n".join(changes) + "\n```"))
     return text
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[object]], digits: int | None = None
+) -> Markdown:
     """Return a Markdown table; the first column is text, the others are right-aligned.
 
     Parameters
@@ -294,7 +296,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
     header : sequence of str
         Column titles.
     rows : iterable of sequences
-        Cells, formatted by the caller where the default form of a number will not do.
+        Cells.
+    digits : int, optional
+        Decimals of every float; by default a float is shown as it prints.
 
     Returns
     -------
@@ -303,14 +307,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markdown:
 
     Examples
     --------
-    >>> print(table(["solver", "ms"], [["ours", 1]]).data)
+    >>> print(table(["solver", "ms"], [["ours", 1.234]], digits=1).data)
     | solver | ms |
     | :--- | ---: |
-    | ours | 1 |
+    | ours | 1.2 |
     """
+
+    def text(cell: object) -> str:
+        is_float = isinstance(cell, float | np.floating) and digits is not None
+        return f"{cell:.{digits}f}" if is_float else str(cell)
+
     align = [":---"] + ["---:"] * (len(header) - 1)
-    lines = [" | ".join(str(cell) for cell in row) for row in (header, align, *rows)]
-    return Markdown("\n".join(f"| {line} |" for line in lines))  # type: ignore[no-untyped-call]
+    lines = [" | ".join(text(cell) for cell in row) for row in (header, align, *rows)]
+    return Markdown("\n".join(f"| {line} |" for line in lines))
 
 
 def figure_style() -> None:

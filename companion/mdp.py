@@ -312,7 +312,7 @@ def modified_policy_iteration(
         lower, upper, rounding = _bounds(mdp, value, backup)
         half = float(upper[0] - lower[0]) / 2
         guaranteed = min(guaranteed * mdp.discount, half) if iterations > 1 else half
-        # Below twice the rounding error more sweeps cannot help, whatever the tolerance says.
+        # Below twice the rounding error more sweeps cannot help.
         if half <= max(tolerance, 2 * rounding) or guaranteed <= rounding:
             break
         value = backup
@@ -370,7 +370,8 @@ def policy_iteration(mdp: MDP) -> Solution:
         previous, value = value, policy_value(mdp, policy)
         q = action_values(mdp, value)
         backup, improved = q.max(axis=1), _improve(q, policy)
-        # Exact arithmetic raises the value every time. Where its sum stands still, only rounding is left.
+        # Exact arithmetic raises the value every time.  Where its sum stands
+        # still, only rounding is left.
         if improved is policy or value.sum() <= previous.sum():
             break
         policy = _look_ahead(mdp, backup, improved)
@@ -586,7 +587,8 @@ def sample_next(
     rows = mdp.rows[state * mdp.actions + action]
     cumulative = np.cumsum(rows.toarray() if sparse.issparse(rows) else rows, axis=1)
     total = cumulative[:, -1:]
-    # Strictly below the total, so that rounding cannot run into the states of probability zero at the end.
+    # Strictly below the total, so that rounding cannot run into the states of
+    # probability zero at the end.
     threshold = np.minimum(rng.random(total.shape) * total, np.nextafter(total, 0))
     return np.asarray((cumulative <= threshold).sum(axis=1))
 

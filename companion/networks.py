@@ -51,7 +51,8 @@ def mlp(sizes: Sequence[int], generator: torch.Generator) -> nn.Sequential:
     for inputs, outputs in itertools.pairwise(
         check_integer("sizes", size, 1) for size in sizes
     ):
-        # On the meta device a layer is made without drawing from torch's global random state.
+        # On the meta device a layer is made without drawing from torch's global
+        # random state.
         layer = nn.Linear(inputs, outputs, device="meta").to_empty(
             device=generator.device
         )

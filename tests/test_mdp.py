@@ -324,12 +324,12 @@ def test_a_tolerance_below_what_float64_can_certify_is_not_called_converged(solv
 
 def _howard_iterations(mdp: MDP) -> int:
     """Policy iteration without looking ahead: solve, be greedy, repeat."""
-    policy = mdp.reward.argmax(axis=1)
-    for solves in itertools.count(1):
-        greedy = action_values(mdp, policy_value(mdp, policy)).argmax(axis=1)
-        if np.array_equal(greedy, policy):
-            return solves
+    greedy, policy, solves = mdp.reward.argmax(axis=1), None, 0
+    while not np.array_equal(greedy, policy):
         policy = greedy
+        greedy = action_values(mdp, policy_value(mdp, policy)).argmax(axis=1)
+        solves += 1
+    return solves
 
 
 def test_more_sweeps_need_fewer_improvements_and_many_sweeps_are_policy_iteration():

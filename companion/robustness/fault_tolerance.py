@@ -134,8 +134,8 @@ def mean_time_to_failure(generator: ArrayLike, failed: ArrayLike) -> Floats:
         raise ValueError(
             "generator must have non-negative rates off its diagonal and rows that sum to zero"
         )
-    # Failure is not certain from states that cannot reach it, nor from those that can slip into one of them
-    # before failing.
+    # Failure is not certain from states that cannot reach it, nor from those
+    # that can slip into one of them before failing.
     safe = ~_reaching(rates, mask)
     certain = ~_reaching(rates * ~mask[:, None], safe) & ~mask
     time = np.where(mask, 0.0, np.inf)
@@ -577,7 +577,7 @@ def dqn(
             best = online(s_next).argmax(dim=1, keepdim=True)
             y = r + discount * (1 - final) * target(s_next).gather(1, best).squeeze(1)
         optimiser.zero_grad(set_to_none=True)
-        loss(online(s).gather(1, a[:, None]).squeeze(1), y).backward()  # type: ignore[no-untyped-call]
+        loss(online(s).gather(1, a[:, None]).squeeze(1), y).backward()
         optimiser.step()
     if watch is not None:
         watch(steps, online)

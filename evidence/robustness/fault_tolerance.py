@@ -38,7 +38,8 @@ def measure() -> dict[str, Any]:
     return {
         "agreement": agreement(),
         "random": [
-            solvers(random_mdp(0, layout), layout) for layout in ("dense", "sparse")
+            solvers(random_mdp(0, layout), f"random, 1000 states, {layout}")
+            for layout in ("dense", "sparse")
         ],
         "slow": [
             solvers(problem, name)
@@ -137,31 +138,28 @@ def solvers(mdp: MDP, name: str) -> dict[str, Any]:
                 f"{label} on {name} misses the accuracy: {rows[label]['error']}"
             )
 
-    def best(start: str, method: str = "") -> float:
+    def best(start: str, end: str = "") -> float:
         return min(
-            r["median"]
-            for k, r in rows.items()
-            if k.startswith(start) and k.endswith(method)
+            row["median"]
+            for label, row in rows.items()
+            if label.startswith(start) and label.endswith(end)
         )
 
+    methods = ("value iteration", "modified policy iteration", "policy iteration")
     ratios = {
-        method: best("QuantEcon", f", {method}") / rows[f"ours, {method}"]["median"]
-        for method in (
-            "value iteration",
-            "modified policy iteration",
-            "policy iteration",
-        )
+        m: best("QuantEcon", f", {m}") / rows[f"ours, {m}"]["median"] for m in methods
     }
-    ratios["policy iteration against QuantEcon's best"] = (
+    ratios["policy iteration, against QuantEcon's best"] = (
         best("QuantEcon") / rows["ours, policy iteration"]["median"]
     )
-    return {
-        "name": name,
-        "states": mdp.states,
-        "actions": mdp.actions,
-        "solvers": rows,
-        "ratios": ratios,
+    steps = {
+        "sweeps, ours": rows["ours, value iteration"]["iterations"],
+        "sweeps, QuantEcon": rows[f"QuantEcon {layouts[-1]}, value iteration"][
+            "iterations"
+        ],
+        "solves, ours": rows["ours, policy iteration"]["iterations"],
     }
+    return {"name": name, "solvers": rows, "ratios": ratios, "steps": steps}
 
 
 def agreement() -> dict[str, Any]:
