@@ -606,7 +606,10 @@ def _bounds(mdp: MDP, value: Floats, backup: Floats) -> tuple[Floats, Floats, fl
 def _look_ahead(mdp: MDP, value: Floats, policy: Integers) -> Integers:
     """Sweep ``v <- T v`` until the greedy policy has stayed the same for five sweeps; return it."""
     unchanged = 0
-    while unchanged < 5:
+    # News crosses the states in fewer sweeps than this; what still flips is a tie.
+    for _ in range(10 * mdp.states):
+        if unchanged == 5:
+            break
         q = action_values(mdp, value)
         value, improved = q.max(axis=1), _improve(q, policy)
         unchanged = unchanged + 1 if improved is policy else 0

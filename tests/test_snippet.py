@@ -35,7 +35,8 @@ for path, wanted in json.load(sys.stdin):
         module = importlib.util.module_from_spec(spec)
         sys.modules["snippet"] = module
         spec.loader.exec_module(module)
-        tests = [t for t in doctest.DocTestFinder().find(module) if t.name == f"snippet.{wanted}"] if wanted else []
+        found = doctest.DocTestFinder().find(module) if wanted else []
+        tests = [test for test in found if test.name == f"snippet.{wanted}"]
         runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE, verbose=False)
         log = []
         for test in tests:

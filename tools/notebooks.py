@@ -28,7 +28,8 @@ FIRST_CELL = """\
 import importlib.util
 
 if importlib.util.find_spec("companion") is None:
-    get_ipython().system("git clone -q --depth 1 --branch {branch} {url} book && pip install -q './book[notebooks]'")
+    get_ipython().system("git clone -q --depth 1 --branch {branch} {url} book")
+    get_ipython().system("pip install -q './book[notebooks]'")
     get_ipython().run_line_magic("cd", "-q book/notebooks/{folder}")
     importlib.invalidate_caches()"""
 

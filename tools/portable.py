@@ -41,7 +41,10 @@ print(" ".join(hashlib.sha256(np.ascontiguousarray(p).tobytes()).hexdigest()[:8]
 
 def numpy_features() -> str:
     """Return NumPy's AVX-512 features that this CPU has and that may be switched off."""
-    code = "from numpy._core._multiarray_umath import __cpu_features__ as f, __cpu_baseline__ as b; print(*[n for n in f if f[n] and n not in b])"
+    code = (
+        "from numpy._core._multiarray_umath import __cpu_dispatch__ as dispatched, __cpu_features__ as has\n"
+        "print(*[name for name in dispatched if has.get(name)])"
+    )
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
