@@ -14,9 +14,11 @@ now and then.  Both answers put a minimum beside the maximum of Bellman's equati
 
 Both operators are monotone and satisfy :math:`T(v + c) = T v + \gamma c`, because rows sum to 1 and no set
 depends on `v`.  MacQueen's bounds of `companion.mdp` need no more than that and certify these values too.
-Both also pick, for any `v`, a policy and a kernel.  After each sweep the solvers try the exact value of that
-policy under that kernel, a linear solve.  If it is not at least as good as another sweep is sure to be, they
-sweep.  A handful of steps does the work of hundreds of sweeps, and contraction is never lost.
+
+They are solved by policy iteration inside policy iteration.  Against a fixed policy nature has an ordinary
+decision problem: take the worst kernel for `v`, then the exact `v` of the policy under it by a linear solve,
+until `v` stops falling.  Then the policy improves, and `v` rises.  Sweeping would need
+:math:`1 / (1 - \gamma)` times as many steps where the process mixes slowly.
 
 References
 ----------
@@ -151,7 +153,7 @@ def worst_case_kl(kernel: ArrayLike, value: ArrayLike, radius: ArrayLike) -> Wor
 
     The gap between the two sides at :math:`\lambda` is :math:`(\kappa - D(p_\lambda \Vert P)) / \lambda`.
     Newton's method on :math:`\sqrt{D}`, kept in a bracket, closes it for all rows at once.  Mass never
-    appears where the row has none; from :math:`\kappa = -\log P(\text{worst})` on, the worst state has it all.
+    appears where the row has none; from :math:`\kappa = -\log P(\text{worst})` on the worst state has it all.
 
     Parameters
     ----------
@@ -289,7 +291,7 @@ def robust_value_iteration(
     References
     ----------
     Iyengar, G. N. (2005). Robust dynamic programming. Mathematics of Operations Research 30(2).
-    Filar, J. A. and Tolwinski, B. (1991). On the algorithm of Pollatschek and Avi-Itzhak.
+    Hoffman, A. J. and Karp, R. M. (1966). On nonterminating stochastic games. Management Science 12(5).
 
     Examples
     --------
@@ -299,7 +301,7 @@ def robust_value_iteration(
     (array([5.4237, 2.8814]), array([0.8, 0.2]))
     """
     nature = _nature(mdp, radius, ambiguity, anywhere)
-    kernel, value, weights, certificate = _solve_game(mdp, nature, _best, tolerance)
+    kernel, value, weights, certificate = _solve_game(mdp, nature, _one_hot, tolerance)
     return RobustSolution(value, weights.argmax(axis=1), *certificate, kernel)
 
 
@@ -354,7 +356,7 @@ def robust_policy_value(
     """
     probability = _probabilities(mdp, policy)
     nature = _nature(mdp, radius, ambiguity, anywhere)
-    kernel, value, _, certificate = _solve_game(mdp, nature, lambda q: probability, tolerance)
+    kernel, value, _, certificate = _solve_game(mdp, nature, lambda q, greedy: probability, tolerance)
     return RobustSolution(value, np.array(policy), *certificate, kernel)
 
 
@@ -398,52 +400,51 @@ def action_robust_value_iteration(mdp: MDP, alpha: float, tolerance: float = 1e-
     share = float(real_array("alpha", alpha, ()))
     check_probability("alpha", share)
 
-    def weigh(q: Floats) -> Floats:
-        return (1 - share) * _best(q) + share * _worst_available(q)
+    def weigh(q: Floats, policy: Integers) -> Floats:
+        return (1 - share) * _one_hot(q, policy) + share * _one_hot(q, _worst_available(q))
 
     def nature(value: Floats) -> tuple[Any, Floats]:
         return mdp.transition, (mdp.rows @ value).reshape(mdp.reward.shape)
 
     _, value, _, certificate = _solve_game(mdp, nature, weigh, tolerance)
     q = action_values(mdp, value)
-    return ActionRobustSolution(
-        value, q.argmax(axis=1), *certificate, adversary=_worst_available(q).argmax(axis=1)
-    )
+    return ActionRobustSolution(value, q.argmax(axis=1), *certificate, adversary=_worst_available(q))
 
 
 def _solve_game(
     mdp: MDP,
     nature: Callable[[Floats], tuple[Any, Floats]],
-    weigh: Callable[[Floats], Floats],
+    weigh: Callable[[Floats, Integers], Floats],
     tolerance: float,
 ) -> tuple[Any, Floats, Floats, tuple[Floats, Floats, int, bool]]:
-    """Solve ``v = sum_a w(s, a) q(s, a)``, ``w = weigh(q)``, ``q = r + discount * nature(v)``.
+    """Solve ``v = max over policies of sum_a w(s, a) q(s, a)`` with ``w = weigh(q, policy)``.
 
-    Returns the kernel, the value, the weights and (lower, upper, iterations, converged).
+    Here ``q = r + discount * nature(v)``.  Returns the kernel, the value, the weights and (lower, upper,
+    iterations, converged).
     """
     _check_tolerance(tolerance)
-    value = np.zeros(mdp.states)
-    best, sweep = np.inf, value
-    iterations = 0
+    value, everyone = np.zeros(mdp.states), np.arange(mdp.states)
+    policy, iterations, fresh, settled = mdp.reward.argmax(axis=1), 0, True, False
     while True:
         iterations += 1
         kernel, expected = nature(value)
         q = mdp.reward + mdp.discount * expected
-        weights = weigh(q)
-        backup = np.multiply(weights, q, out=np.zeros_like(q), where=weights > 0).sum(axis=1)
+        greedy = q.argmax(axis=1)
+        backup = _mix(weigh(q, greedy), q)
         lower, upper, rounding = _bounds(mdp, value, backup)
         # The inner minimum is exact to 64 units only, which the bounds must carry too.
         lower, upper, rounding = lower - 64 * rounding, upper + 64 * rounding, 65 * rounding
         gap = float((upper - lower).max())
-        if gap > mdp.discount * best + 4 * rounding and value is not sweep:
-            value = sweep  # the jump did worse than a sweep is sure to do
-            continue
-        jump = policy_value(MDP(kernel, mdp.reward, mdp.discount), weights)
-        # Nothing improves by contraction once rounding is all that is left.
-        if gap <= max(tolerance, 4 * rounding) or gap >= best:
-            break
-        best, sweep, value = gap, backup, jump
-    return kernel, jump, weights, (lower, upper, iterations, gap <= tolerance)
+        better = q[everyone, greedy] > q[everyone, policy] + (1 - mdp.discount) * rounding
+        if gap <= tolerance or (settled and not better.any()):
+            weights = weigh(q, greedy)
+            exact = policy_value(MDP(kernel, mdp.reward, mdp.discount), weights)
+            return kernel, exact, weights, (lower, upper, iterations, gap <= tolerance)
+        if settled:  # nature has no worse reply to this policy: time for a better one
+            policy, fresh = np.where(better, greedy, policy), True
+        reply = policy_value(MDP(kernel, mdp.reward, mdp.discount), weigh(q, policy))
+        settled, fresh = not fresh and not (reply < value - rounding).any(), False
+        value = reply
 
 
 def _nature(
@@ -504,7 +505,7 @@ def _tilted_to(p: Floats, cost: Floats, kappa: Floats) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = rate + 2 * (np.sqrt(kappa * entropy) - entropy) / slope
             middle = np.where(np.isinf(high), 8 * rate, np.where(low > 0, np.sqrt(low * high), high / 8))
-        inside = (newton > low) & (newton < np.minimum(high, 8 * rate)) & (step % 4 > 0)
+        inside = (newton > low) & (newton < np.minimum(high, 8 * rate)) & (step % 8 > 0)
         rate, last = np.where(inside, newton, middle), rate
         # The duality gap is |kappa - entropy| / rate; below it only the bracket's own rounding can stop.
         open_ = (np.abs(kappa - entropy) > 64 * eps * last) & (np.isinf(high) | (high - low > 4 * eps * high))
@@ -543,12 +544,16 @@ def _reorder(array: Floats, order: Integers) -> Floats:
     return np.asarray(array[..., order] if order.ndim == 1 else np.take_along_axis(array, order, axis=-1))
 
 
-def _best(q: Floats) -> Floats:
-    return np.asarray(np.eye(q.shape[1])[q.argmax(axis=1)])
+def _one_hot(q: Floats, policy: Integers) -> Floats:
+    return np.asarray(np.eye(q.shape[1])[policy])
 
 
-def _worst_available(q: Floats) -> Floats:
-    return np.asarray(np.eye(q.shape[1])[np.where(np.isneginf(q), np.inf, q).argmin(axis=1)])
+def _worst_available(q: Floats) -> Integers:
+    return np.asarray(np.where(np.isneginf(q), np.inf, q).argmin(axis=1))
+
+
+def _mix(weights: Floats, q: Floats) -> Floats:
+    return np.asarray(np.multiply(weights, q, out=np.zeros_like(q), where=weights > 0).sum(axis=1))
 
 
 def _rows_and_value(kernel: ArrayLike, value: ArrayLike) -> tuple[Floats, Floats]:
