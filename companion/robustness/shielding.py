@@ -137,9 +137,8 @@ def shield_action(
     if where.shape != wanted.shape:
         raise ValueError(f"proposed must have the shape of state {where.shape}, got {wanted.shape}")
     if not safe.states[where].all():
-        raise ValueError(
-            f"state must be safe, {where[~safe.states[where]][0]} is not: the shield does not act there"
-        )
+        unsafe = where[~safe.states[where]][0]
+        raise ValueError(f"state must be safe, got {unsafe}: there the shield has no safe action to offer")
     return np.where(safe.actions[where, wanted], wanted, _fallback(safe, fallback)[where])
 
 
@@ -188,7 +187,7 @@ def shield_policy(policy: ArrayLike, safe: SafeSet, fallback: ArrayLike | None =
     passed = np.where(safe.actions, probability, 0.0)
     blocked = np.where(safe.actions, 0.0, probability).sum(axis=1)
     passed[np.arange(states), _fallback(safe, fallback)] += blocked
-    return np.where(safe.states[:, None], passed, probability)
+    return np.where(safe.states[:, None], np.minimum(passed, 1.0), probability)  # a sum of parts may round up
 
 
 def harm_probability(mdp: MDP, policy: ArrayLike, harmful: ArrayLike) -> Floats:
@@ -252,9 +251,7 @@ def _fallback(safe: SafeSet, fallback: ArrayLike | None) -> Integers:
     states, actions = safe.actions.shape
     chosen = _indices("fallback", fallback, actions)
     if chosen.size != states or not safe.actions[np.arange(states), chosen][safe.states].all():
-        raise ValueError(
-            f"fallback must be a safe action for each safe one of {states} states, got an unsafe one"
-        )
+        raise ValueError(f"fallback must hold {states} actions, safe ones in safe states, got something else")
     return chosen
 
 
