@@ -361,17 +361,19 @@ def policy_iteration(mdp: MDP) -> Solution:
     2
     """
     everyone = np.arange(mdp.states)
-    policy, value = mdp.reward.argmax(axis=1), np.full(mdp.states, -np.inf)
+    policy, seen = mdp.reward.argmax(axis=1), set[bytes]()
     for iterations in range(1, 2**62):
-        previous, value = value, policy_value(mdp, policy)
+        value = policy_value(mdp, policy)
+        seen.add(policy.tobytes())
         q = action_values(mdp, value)
         greedy, backup = q.argmax(axis=1), q.max(axis=1)
         noise = 4 * np.finfo(np.float64).eps * np.abs(q[everyone, policy]).max()
         improves = backup - q[everyone, policy] > noise
-        # Exact arithmetic raises the value every time. Where it stands still, only rounding is left.
-        if not improves.any() or not (value > previous).any():
+        better = np.where(improves, greedy, policy)
+        # In exact arithmetic no policy returns. Where one does, only rounding is left.
+        if better.tobytes() in seen:
             break
-        policy = np.where(improves, greedy, policy)
+        policy = better
     lower, upper, _ = _bounds(mdp, value, backup)
     return Solution(value, policy, lower, upper, iterations, True)
 
