@@ -87,7 +87,10 @@ class ActionRobustSolution(Solution):
 
 
 def worst_case_l1(
-    kernel: ArrayLike, value: ArrayLike, radius: ArrayLike, support: ArrayLike | None = None
+    kernel: ArrayLike,
+    value: ArrayLike,
+    radius: ArrayLike,
+    support: ArrayLike | None = None,
 ) -> WorstCase:
     r"""Return :math:`\min_p\, p \cdot v` over distributions with :math:`\lVert p - P \rVert_1 \le \kappa`.
 
@@ -103,7 +106,7 @@ def worst_case_l1(
     radius : float or (...) array_like
         :math:`\kappa \ge 0`, for all rows or row by row; from 2 on nothing is out of reach.
     support : array_like of bool, optional
-        Where mass may be moved to, any shape that broadcasts to the kernel's.  By default where the row has
+        Where mass may be moved to: of the kernel's shape, or (n,) for all rows.  By default where the row has
         some already; ``True`` allows every state.
 
     Returns
@@ -137,8 +140,9 @@ def worst_case_l1(
     ordered = _reorder(removable, order)
     leaving = np.clip(budget - (np.cumsum(ordered, axis=-1) - ordered), 0.0, ordered)
     rows = p - _reorder(leaving, np.argsort(order, axis=-1))
-    arrived = np.take_along_axis(rows, worst, axis=-1) + leaving.sum(axis=-1, keepdims=True)
-    np.put_along_axis(rows, worst, arrived, axis=-1)
+    arriving = leaving.sum(axis=-1, keepdims=True)
+    stayed = np.take_along_axis(rows, worst, axis=-1)
+    np.put_along_axis(rows, worst, stayed + arriving, axis=-1)
     return _worst_case(rows, v)
 
 
@@ -193,7 +197,8 @@ def worst_case_kl(kernel: ArrayLike, value: ArrayLike, radius: ArrayLike) -> Wor
     low = np.where(flat > 0, values, np.inf).min(axis=1, keepdims=True)
     high = np.where(flat > 0, values, -np.inf).max(axis=1, keepdims=True)
     spread = np.where(high > low, high - low, 1.0)
-    cost = np.where(flat > 0, (values - low) / spread, 0.0)  # 0 for the worst state in reach, 1 for the best
+    # 0 for the worst state in reach, 1 for the best.
+    cost = np.where(flat > 0, (values - low) / spread, 0.0)
     corner = np.where(cost == 0, flat, 0.0)
     mass = corner.sum(axis=1, keepdims=True)
     full = kappa >= -np.log(np.minimum(mass[:, 0], 1.0))
@@ -203,7 +208,9 @@ def worst_case_kl(kernel: ArrayLike, value: ArrayLike, radius: ArrayLike) -> Wor
     return _worst_case(rows.reshape(p.shape), v)
 
 
-def worst_case_interval(lower: ArrayLike, upper: ArrayLike, value: ArrayLike) -> WorstCase:
+def worst_case_interval(
+    lower: ArrayLike, upper: ArrayLike, value: ArrayLike
+) -> WorstCase:
     r"""Return :math:`\min_p\, p \cdot v` over distributions with :math:`\ell \le p \le u`, entry by entry.
 
     Every state gets its lower bound; what is left fills the states up to their upper bounds, worst first.
@@ -237,11 +244,16 @@ def worst_case_interval(lower: ArrayLike, upper: ArrayLike, value: ArrayLike) ->
     """
     low, high = check_probability("lower", lower), check_probability("upper", upper)
     if low.ndim == 0 or low.shape != high.shape:
-        raise ValueError(f"lower and upper must have one shape (..., n), got {low.shape} and {high.shape}")
+        raise ValueError(
+            f"lower and upper must have one shape (..., n), got {low.shape} and {high.shape}"
+        )
     slack = 4 * low.shape[-1] * np.finfo(np.float64).eps
     left = 1.0 - low.sum(axis=-1, keepdims=True)
-    if (low > high).any() or (left < -slack).any() or (high.sum(axis=-1) < 1 - slack).any():
-        raise ValueError("lower and upper must hold a distribution between them, got a row without one")
+    short = high.sum(axis=-1) < 1 - slack
+    if (low > high).any() or (left < -slack).any() or short.any():
+        raise ValueError(
+            "lower and upper must hold a distribution between them, got a row without"
+        )
     v = _check_value(value, low.shape)
     order = np.argsort(v, axis=-1)  # worst first
     room = _reorder(high - low, order)
@@ -250,7 +262,11 @@ def worst_case_interval(lower: ArrayLike, upper: ArrayLike, value: ArrayLike) ->
 
 
 def robust_value_iteration(
-    mdp: MDP, radius: ArrayLike, ambiguity: str = "l1", tolerance: float = 1e-6, anywhere: bool = False
+    mdp: MDP,
+    radius: ArrayLike,
+    ambiguity: str = "l1",
+    tolerance: float = 1e-6,
+    anywhere: bool = False,
 ) -> RobustSolution:
     r"""Find the policy that does best against the worst kernel, with a certificate.
 
@@ -356,11 +372,14 @@ def robust_policy_value(
     """
     probability = _probabilities(mdp, policy)
     nature = _nature(mdp, radius, ambiguity, anywhere)
-    kernel, value, _, certificate = _solve_game(mdp, nature, lambda q, greedy: probability, tolerance)
+    game = _solve_game(mdp, nature, lambda q, greedy: probability, tolerance)
+    kernel, value, _, certificate = game
     return RobustSolution(value, np.array(policy), *certificate, kernel)
 
 
-def action_robust_value_iteration(mdp: MDP, alpha: float, tolerance: float = 1e-6) -> ActionRobustSolution:
+def action_robust_value_iteration(
+    mdp: MDP, alpha: float, tolerance: float = 1e-6
+) -> ActionRobustSolution:
     r"""Solve :math:`v(s) = (1 - \alpha) \max_a q_v(s, a) + \alpha \min_a q_v(s, a)` with a certificate.
 
     The probabilistic action-robust problem (PR-MDP): with probability :math:`\alpha` per step an adversary,
@@ -401,14 +420,16 @@ def action_robust_value_iteration(mdp: MDP, alpha: float, tolerance: float = 1e-
     check_probability("alpha", share)
 
     def weigh(q: Floats, policy: Integers) -> Floats:
-        return (1 - share) * _one_hot(q, policy) + share * _one_hot(q, _worst_available(q))
+        adversary = _one_hot(q, _worst_available(q))
+        return (1 - share) * _one_hot(q, policy) + share * adversary
 
     def nature(value: Floats) -> tuple[Any, Floats]:
         return mdp.transition, (mdp.rows @ value).reshape(mdp.reward.shape)
 
     _, value, _, certificate = _solve_game(mdp, nature, weigh, tolerance)
     q = action_values(mdp, value)
-    return ActionRobustSolution(value, q.argmax(axis=1), *certificate, adversary=_worst_available(q))
+    policy, adversary = q.argmax(axis=1), _worst_available(q)
+    return ActionRobustSolution(value, policy, *certificate, adversary)
 
 
 def _solve_game(
@@ -424,7 +445,8 @@ def _solve_game(
     """
     _check_tolerance(tolerance)
     value, everyone = np.zeros(mdp.states), np.arange(mdp.states)
-    policy, iterations, fresh, settled = mdp.reward.argmax(axis=1), 0, True, False
+    policy, seen = mdp.reward.argmax(axis=1), set[bytes]()
+    iterations, fresh, settled = 0, True, False
     while True:
         iterations += 1
         kernel, expected = nature(value)
@@ -433,18 +455,22 @@ def _solve_game(
         backup = _mix(weigh(q, greedy), q)
         lower, upper, rounding = _bounds(mdp, value, backup)
         # The inner minimum is exact to 64 units only, which the bounds must carry too.
-        lower, upper, rounding = lower - 64 * rounding, upper + 64 * rounding, 65 * rounding
+        lower, upper = lower - 64 * rounding, upper + 64 * rounding
+        rounding *= 65
         gap = float((upper - lower).max())
-        better = q[everyone, greedy] > q[everyone, policy] + (1 - mdp.discount) * rounding
-        if gap <= tolerance or (settled and not better.any()):
+        if settled:  # nature has no worse reply to this policy: time for a better one
+            seen.add(policy.tobytes())
+            noise = (1 - mdp.discount) * rounding
+            better = q[everyone, greedy] > q[everyone, policy] + noise
+            policy, fresh = np.where(better, greedy, policy), True
+        # In exact arithmetic no policy returns. Where one does, only rounding is left.
+        if gap <= tolerance or (settled and policy.tobytes() in seen):
             weights = weigh(q, greedy)
             exact = policy_value(MDP(kernel, mdp.reward, mdp.discount), weights)
             return kernel, exact, weights, (lower, upper, iterations, gap <= tolerance)
-        if settled:  # nature has no worse reply to this policy: time for a better one
-            policy, fresh = np.where(better, greedy, policy), True
         reply = policy_value(MDP(kernel, mdp.reward, mdp.discount), weigh(q, policy))
-        settled, fresh = not fresh and not (reply < value - rounding).any(), False
-        value = reply
+        fallen = (reply < value - rounding).any() and reply.sum() < value.sum()
+        settled, fresh, value = not fresh and not fallen, False, reply
 
 
 def _nature(
@@ -452,9 +478,11 @@ def _nature(
 ) -> Callable[[Floats], tuple[Any, Floats]]:
     """Return the function that maps a value to the worst kernel and its (S, A) expected values."""
     if ambiguity not in ("l1", "kl", "interval"):
-        raise ValueError(f"ambiguity must be 'l1', 'kl' or 'interval', got {ambiguity!r}")
+        raise ValueError(
+            f"ambiguity must be 'l1', 'kl' or 'interval', got {ambiguity!r}"
+        )
     if anywhere and ambiguity == "kl":
-        raise ValueError("anywhere must be False for 'kl': finite relative entropy creates no new transition")
+        raise ValueError("anywhere must be False for 'kl', which creates no transition")
     size = _check_radius(radius, mdp.reward.shape).ravel()
     rows = sparse.csr_array(mdp.rows, copy=True)
     rows.eliminate_zeros()
@@ -463,11 +491,9 @@ def _nature(
     width = mdp.states if shared else int(np.diff(rows.indptr).max())
     filled = np.arange(width) < (width if shared else np.diff(rows.indptr)[:, None])
     support = np.broadcast_to(filled, (rows.shape[0], width))
-    p = np.zeros(support.shape)
     columns = np.zeros(support.shape, dtype=np.int64)
-    if shared:
-        p = rows.toarray()
-    else:
+    p = rows.toarray() if shared else np.zeros(support.shape)
+    if not shared:
         p[support], columns[support] = rows.data, rows.indices
 
     def worst(value: Floats) -> tuple[Any, Floats]:
@@ -477,13 +503,15 @@ def _nature(
         elif ambiguity == "kl":
             answer = worst_case_kl(p, v, size)
         else:
-            low, high = np.maximum(p - size[:, None], 0.0), np.minimum(p + size[:, None], 1.0)
-            answer = worst_case_interval(low * support, high * support, v)
+            low = np.maximum(p - size[:, None], 0.0)
+            high = np.minimum(p + size[:, None], 1.0) * support
+            answer = worst_case_interval(low, high, v)
         kernel: Any = answer.kernel
         if not shared:
-            kernel = sparse.csr_array((kernel[support], rows.indices, rows.indptr), shape=rows.shape)
-        if not sparse.issparse(mdp.transition) and not shared:
-            kernel = kernel.toarray()
+            packed = kernel[support], rows.indices, rows.indptr
+            kernel = sparse.csr_array(packed, shape=rows.shape)
+            if not sparse.issparse(mdp.transition):
+                kernel = kernel.toarray()
         if not sparse.issparse(kernel):
             kernel = kernel.reshape(mdp.states, mdp.actions, mdp.states)
         return kernel, answer.value.reshape(mdp.reward.shape)
@@ -493,23 +521,25 @@ def _nature(
 
 def _tilted_to(p: Floats, cost: Floats, kappa: Floats) -> Floats:
     """Rows ``p exp(-rate * cost) / Z`` at the rates where their relative entropy to `p` is `kappa`."""
-    eps, rows, step = np.finfo(np.float64).eps, np.empty_like(p), 0
-    todo, low, high = np.arange(kappa.size), np.zeros_like(kappa), np.full_like(kappa, np.inf)
-    rate = np.sqrt(
-        2 * kappa / np.maximum(_variance(p, cost), np.finfo(np.float64).tiny)
-    )  # right for small kappa
+    eps, tiny = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
+    rows, todo, step = np.empty_like(p), np.arange(kappa.size), 0
+    low, high = np.zeros_like(kappa), np.full_like(kappa, np.inf)
+    rate = np.sqrt(2 * kappa / np.maximum(_variance(p, cost), tiny))  # for small kappa
     while todo.size:
         step += 1
         rows[todo], entropy, slope = _tilt(p[todo], cost[todo], rate)
-        low, high = np.where(entropy <= kappa, rate, low), np.where(entropy > kappa, rate, high)
+        low = np.where(entropy <= kappa, rate, low)
+        high = np.where(entropy > kappa, rate, high)
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = rate + 2 * (np.sqrt(kappa * entropy) - entropy) / slope
-            middle = np.where(np.isinf(high), 8 * rate, np.where(low > 0, np.sqrt(low * high), high / 8))
+            middle = np.where(low > 0, np.sqrt(low * high), high / 8)
+        middle = np.where(np.isinf(high), 8 * rate, middle)
         inside = (newton > low) & (newton < np.minimum(high, 8 * rate)) & (step % 8 > 0)
-        rate, last = np.where(inside, newton, middle), rate
-        # The duality gap is |kappa - entropy| / rate; below it only the bracket's own rounding can stop.
-        open_ = (np.abs(kappa - entropy) > 64 * eps * last) & (np.isinf(high) | (high - low > 4 * eps * high))
-        todo, kappa, rate, low, high = todo[open_], kappa[open_], rate[open_], low[open_], high[open_]
+        # The duality gap is |kappa - entropy| / rate; else the bracket's rounding stops.
+        wide = np.isinf(high) | (high - low > 4 * eps * high)
+        keep = (np.abs(kappa - entropy) > 64 * eps * rate) & wide
+        rate = np.where(inside, newton, middle)[keep]
+        todo, kappa, low, high = todo[keep], kappa[keep], low[keep], high[keep]
     return rows
 
 
@@ -518,9 +548,8 @@ def _tilt(p: Floats, cost: Floats, rate: Floats) -> tuple[Floats, Floats, Floats
     exponent = -rate[:, None] * cost
     shrink = (p * np.expm1(exponent)).sum(axis=1)
     # log Z to full relative precision, be it near 0 (a small radius) or very negative (rare worst states).
-    log_z = np.where(
-        shrink > -0.5, np.log1p(np.maximum(shrink, -0.5)), np.log((p * np.exp(exponent)).sum(axis=1))
-    )
+    direct = np.log((p * np.exp(exponent)).sum(axis=1))
+    log_z = np.where(shrink > -0.5, np.log1p(np.maximum(shrink, -0.5)), direct)
     x = exponent - log_z[:, None]  # log(q / p)
     growth = np.expm1(x)
     # Terms q log(q / p) - q + p, each >= 0: no cancellation between them.
@@ -541,7 +570,9 @@ def _worst_case(rows: Floats, value: Floats) -> WorstCase:
 
 def _reorder(array: Floats, order: Integers) -> Floats:
     """Permute the last axis by one order for all rows or by one per row."""
-    return np.asarray(array[..., order] if order.ndim == 1 else np.take_along_axis(array, order, axis=-1))
+    if order.ndim == 1:
+        return np.asarray(array[..., order])
+    return np.take_along_axis(array, order, axis=-1)
 
 
 def _one_hot(q: Floats, policy: Integers) -> Floats:
@@ -553,7 +584,9 @@ def _worst_available(q: Floats) -> Integers:
 
 
 def _mix(weights: Floats, q: Floats) -> Floats:
-    return np.asarray(np.multiply(weights, q, out=np.zeros_like(q), where=weights > 0).sum(axis=1))
+    # Not 0 * -inf: an unavailable action has no weight.
+    parts = np.multiply(weights, q, out=np.zeros_like(q), where=weights > 0)
+    return np.asarray(parts.sum(axis=1))
 
 
 def _rows_and_value(kernel: ArrayLike, value: ArrayLike) -> tuple[Floats, Floats]:
@@ -563,8 +596,7 @@ def _rows_and_value(kernel: ArrayLike, value: ArrayLike) -> tuple[Floats, Floats
 
 def _check_value(value: ArrayLike, shape: tuple[int, ...]) -> Floats:
     v = real_array("value", value)
-    if v.shape not in (shape[-1:], shape):
-        raise ValueError(f"value must have shape {shape[-1:]} or {shape}, got {v.shape}")
+    _check_shape("value", v, (shape[-1:], shape))
     return v
 
 
@@ -572,8 +604,7 @@ def _check_radius(radius: ArrayLike, shape: tuple[int, ...]) -> Floats:
     size = real_array("radius", radius)
     if size.size and size.min() < 0:
         raise ValueError(f"radius must not be negative, got {size.min():g}")
-    if size.shape not in ((), shape):
-        raise ValueError(f"radius must be a number or have shape {shape}, got {size.shape}")
+    _check_shape("radius", size, ((), shape))
     return np.broadcast_to(size, shape)
 
 
@@ -581,7 +612,13 @@ def _check_support(support: ArrayLike, shape: tuple[int, ...]) -> Booleans:
     mask = np.asarray(support)
     if mask.dtype != np.bool_:
         raise TypeError(f"support must be boolean, got {mask.dtype}")
-    try:
-        return np.broadcast_to(mask, shape)
-    except ValueError:
-        raise ValueError(f"support must broadcast to {shape}, got {mask.shape}") from None
+    _check_shape("support", mask, ((), shape[-1:], shape))
+    return np.broadcast_to(mask, shape)
+
+
+def _check_shape(
+    name: str, array: NDArray[Any], shapes: tuple[tuple[int, ...], ...]
+) -> None:
+    if array.shape not in shapes:
+        wanted = " or ".join(map(str, shapes))
+        raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")

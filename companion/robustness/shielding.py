@@ -91,12 +91,17 @@ def safe_set(mdp: MDP, harmful: ArrayLike) -> SafeSet:
             break
         safe = actions.any(axis=1)
     if not safe.any():
-        raise ValueError("harmful must leave a safe set, got an empty one: no policy avoids harm for ever")
+        raise ValueError(
+            "harmful must leave a safe set, got an empty one: no policy avoids harm for ever"
+        )
     return SafeSet(safe, actions)
 
 
 def shield_action(
-    proposed: ArrayLike, state: ArrayLike, safe: SafeSet, fallback: ArrayLike | None = None
+    proposed: ArrayLike,
+    state: ArrayLike,
+    safe: SafeSet,
+    fallback: ArrayLike | None = None,
 ) -> Integers:
     """Let proposed actions pass where they are safe, and replace the others.
 
@@ -133,16 +138,27 @@ def shield_action(
     array([1, 1, 1])
     """
     states, actions = safe.actions.shape
-    where, wanted = _indices("state", state, states), _indices("proposed", proposed, actions)
+    where, wanted = (
+        _indices("state", state, states),
+        _indices("proposed", proposed, actions),
+    )
     if where.shape != wanted.shape:
-        raise ValueError(f"proposed must have the shape of state {where.shape}, got {wanted.shape}")
+        raise ValueError(
+            f"proposed must have the shape of state {where.shape}, got {wanted.shape}"
+        )
     if not safe.states[where].all():
         unsafe = where[~safe.states[where]][0]
-        raise ValueError(f"state must be safe, got {unsafe}: there the shield has no safe action to offer")
-    return np.where(safe.actions[where, wanted], wanted, _fallback(safe, fallback)[where])
+        raise ValueError(
+            f"state must be safe, got {unsafe}: there the shield has no safe action to offer"
+        )
+    return np.where(
+        safe.actions[where, wanted], wanted, _fallback(safe, fallback)[where]
+    )
 
 
-def shield_policy(policy: ArrayLike, safe: SafeSet, fallback: ArrayLike | None = None) -> Floats:
+def shield_policy(
+    policy: ArrayLike, safe: SafeSet, fallback: ArrayLike | None = None
+) -> Floats:
     """Return the policy that `shield_action` makes of a policy.
 
     Parameters
@@ -180,14 +196,20 @@ def shield_policy(policy: ArrayLike, safe: SafeSet, fallback: ArrayLike | None =
     if given.ndim == 1:
         chosen = _indices("policy", given, actions)
         if chosen.size != states:
-            raise ValueError(f"policy must hold one action for each of {states} states, got {chosen.size}")
+            raise ValueError(
+                f"policy must hold one action for each of {states} states, got {chosen.size}"
+            )
         probability = np.eye(actions)[chosen]
     else:
-        probability = check_stochastic("policy", real_array("policy", given, (states, actions)))
+        probability = check_stochastic(
+            "policy", real_array("policy", given, (states, actions))
+        )
     passed = np.where(safe.actions, probability, 0.0)
     blocked = np.where(safe.actions, 0.0, probability).sum(axis=1)
     passed[np.arange(states), _fallback(safe, fallback)] += blocked
-    return np.where(safe.states[:, None], np.minimum(passed, 1.0), probability)  # a sum of parts may round up
+    return np.where(
+        safe.states[:, None], np.minimum(passed, 1.0), probability
+    )  # a sum of parts may round up
 
 
 def harm_probability(mdp: MDP, policy: ArrayLike, harmful: ArrayLike) -> Floats:
@@ -234,12 +256,16 @@ def harm_probability(mdp: MDP, policy: ArrayLike, harmful: ArrayLike) -> Floats:
     chain = sparse.csr_array(_under(mdp, policy)[0])
     possible = (chain > 0).astype(np.float64)
     reaches = bad
-    while not np.array_equal(wider := reaches | (possible @ reaches.astype(np.float64) > 0), reaches):
+    while not np.array_equal(
+        wider := reaches | (possible @ reaches.astype(np.float64) > 0), reaches
+    ):
         reaches = wider
     risky = np.flatnonzero(reaches & ~bad)
     harm = bad.astype(np.float64)
     if risky.size:
-        leaving = sparse.eye_array(risky.size, format="csc") - chain[risky][:, risky].tocsc()
+        leaving = (
+            sparse.eye_array(risky.size, format="csc") - chain[risky][:, risky].tocsc()
+        )
         entering = chain[risky] @ harm
         harm[risky] = np.clip(spsolve(leaving, entering), 0.0, 1.0)
     return harm
@@ -250,8 +276,13 @@ def _fallback(safe: SafeSet, fallback: ArrayLike | None) -> Integers:
         return np.asarray(safe.actions.argmax(axis=1))
     states, actions = safe.actions.shape
     chosen = _indices("fallback", fallback, actions)
-    if chosen.size != states or not safe.actions[np.arange(states), chosen][safe.states].all():
-        raise ValueError(f"fallback must hold {states} actions, safe ones in safe states, got something else")
+    if (
+        chosen.size != states
+        or not safe.actions[np.arange(states), chosen][safe.states].all()
+    ):
+        raise ValueError(
+            f"fallback must hold {states} actions, safe ones in safe states, got something else"
+        )
     return chosen
 
 

@@ -8,7 +8,12 @@ import gymnasium
 import numpy as np
 
 from companion.mdp import MDP, policy_iteration, sample_next
-from companion.robustness.shielding import harm_probability, safe_set, shield_action, shield_policy
+from companion.robustness.shielding import (
+    harm_probability,
+    safe_set,
+    shield_action,
+    shield_policy,
+)
 from evidence import record
 
 PEERS = ["gymnasium"]
@@ -22,21 +27,32 @@ def measure() -> dict[str, Any]:
     safe = safe_set(mdp, holes)
     policies: dict[str, list[np.ndarray]] = {
         "uniformly random": [np.full((64, 4), 0.25)] * SEEDS,
-        "random, drawn once": [np.random.default_rng(s).integers(4, size=64) for s in range(SEEDS)],
+        "random, drawn once": [
+            np.random.default_rng(s).integers(4, size=64) for s in range(SEEDS)
+        ],
         "half-trained (100 steps)": [
             _trained(mdp, holes, np.random.default_rng(s), 100) for s in range(SEEDS)
         ],
-        "trained (1000 steps)": [_trained(mdp, holes, np.random.default_rng(s), 1000) for s in range(SEEDS)],
+        "trained (1000 steps)": [
+            _trained(mdp, holes, np.random.default_rng(s), 1000) for s in range(SEEDS)
+        ],
         "optimal at discount 0.99": [policy_iteration(mdp).policy] * SEEDS,
     }
-    out: dict[str, Any] = {"seeds": SEEDS, "safe_states": int(safe.states.sum()), "policies": {}}
+    out: dict[str, Any] = {
+        "seeds": SEEDS,
+        "safe_states": int(safe.states.sum()),
+        "policies": {},
+    }
     for name, tables in policies.items():
         bare = [harm_probability(mdp, table, holes)[0] for table in tables]
         through = [shield_policy(table, safe) for table in tables]
-        solved = [harm_probability(mdp, table, holes)[safe.states].max() for table in through]
+        solved = [
+            harm_probability(mdp, table, holes)[safe.states].max() for table in through
+        ]
         arrives = [harm_probability(mdp, table, goal)[0] for table in through]
         runs = [
-            _violations(mdp, table, holes, safe, np.random.default_rng(s)) for s, table in enumerate(tables)
+            _violations(mdp, table, holes, safe, np.random.default_rng(s))
+            for s, table in enumerate(tables)
         ]
         if max(solved) > 0 or sum(v for v, _ in runs) > 0:
             raise AssertionError(f"{name}: harm behind the shield")
@@ -56,20 +72,30 @@ def measure() -> dict[str, Any]:
             "shield_action, 1000 copies": lambda: shield_action(
                 np.zeros(1000, int), np.zeros(1000, int), safe
             ),
-            "harm_probability": lambda: harm_probability(mdp, policies["uniformly random"][0], holes),
+            "harm_probability": lambda: harm_probability(
+                mdp, policies["uniformly random"][0], holes
+            ),
         }
     )
     return out
 
 
-def _trained(mdp: MDP, holes: np.ndarray, rng: np.random.Generator, steps: int) -> np.ndarray:
+def _trained(
+    mdp: MDP, holes: np.ndarray, rng: np.random.Generator, steps: int
+) -> np.ndarray:
     """Tabular Q-learning by 256 copies, restarted anywhere when they end."""
-    q, state, ends = np.zeros((64, 4)), np.zeros(256, int), holes | (np.arange(64) == 63)
+    q, state, ends = (
+        np.zeros((64, 4)),
+        np.zeros(256, int),
+        holes | (np.arange(64) == 63),
+    )
     for _ in range(steps):
         greedy = (q[state] + 1e-9 * rng.random((256, 4))).argmax(axis=1)
         action = np.where(rng.random(256) < 0.5, rng.integers(4, size=256), greedy)
         after = sample_next(mdp, state, action, rng)
-        q[state, action] += 0.1 * (mdp.reward[state, action] + 0.99 * q[after].max(axis=1) - q[state, action])
+        q[state, action] += 0.1 * (
+            mdp.reward[state, action] + 0.99 * q[after].max(axis=1) - q[state, action]
+        )
         state = np.where(ends[after], rng.integers(64, size=256), after)
     return q.argmax(axis=1)
 
@@ -81,7 +107,11 @@ def _violations(
     table = policy if policy.ndim == 2 else np.eye(4)[policy]
     state, harm, steps = np.zeros(1000, int), 0, 0
     for _ in range(100):
-        wanted = (rng.random((1000, 1)) > np.cumsum(table[state], axis=1)).sum(axis=1).clip(max=3)
+        wanted = (
+            (rng.random((1000, 1)) > np.cumsum(table[state], axis=1))
+            .sum(axis=1)
+            .clip(max=3)
+        )
         state = sample_next(mdp, state, shield_action(wanted, state, safe), rng)
         harm, steps = harm + int(holes[state].sum()), steps + state.size
         state = np.where(state == 63, 0, state)

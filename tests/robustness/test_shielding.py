@@ -10,18 +10,28 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from companion.mdp import MDP, _under, policy_iteration, sample_next
-from companion.robustness.shielding import SafeSet, harm_probability, safe_set, shield_action, shield_policy
+from companion.robustness.shielding import (
+    SafeSet,
+    harm_probability,
+    safe_set,
+    shield_action,
+    shield_policy,
+)
 
 seeds = st.integers(0, 2**32 - 1)
 examples = settings(derandomize=True, deadline=None, max_examples=60)
 
 
 def random_problem(rng, states=6, actions=2):
-    rows = rng.random((states, actions, states)) * (rng.random((states, actions, states)) < 0.3)
+    rows = rng.random((states, actions, states)) * (
+        rng.random((states, actions, states)) < 0.3
+    )
     rows[np.arange(states), :, rng.integers(states, size=states)] += 0.1
     reward = rng.normal(size=(states, actions))
     reward[:, 1:][rng.random((states, actions - 1)) < 0.2] = -np.inf
-    return MDP(rows / rows.sum(axis=2, keepdims=True), reward, 0.9), rng.random(states) < 0.25
+    return MDP(rows / rows.sum(axis=2, keepdims=True), reward, 0.9), rng.random(
+        states
+    ) < 0.25
 
 
 def frozen_lake(discount=0.99):
@@ -38,7 +48,9 @@ def test_the_safe_set_is_the_union_of_all_sets_in_which_one_can_stay(seed):
     union = np.zeros(6, bool)
     for members in itertools.product([False, True], repeat=6):
         inside = np.array(members)
-        stays = (mdp.transition[:, :, ~inside].sum(axis=2) == 0) & np.isfinite(mdp.reward)
+        stays = (mdp.transition[:, :, ~inside].sum(axis=2) == 0) & np.isfinite(
+            mdp.reward
+        )
         if not (inside & harmful).any() and (stays.any(axis=1) | ~inside).all():
             union |= inside
     if not union.any():
@@ -84,7 +96,9 @@ def test_no_policy_through_the_shield_can_reach_harm_from_a_safe_state(seed):
     # The set is greatest: from outside, no policy is sure to avoid harm.
     if not safe.states.all():
         for actions in itertools.product(*[np.flatnonzero(row) for row in available]):
-            assert (harm_probability(mdp, np.array(actions), harmful)[~safe.states] > 0).all()
+            assert (
+                harm_probability(mdp, np.array(actions), harmful)[~safe.states] > 0
+            ).all()
 
 
 def test_gamblers_ruin_has_its_closed_form():
@@ -106,7 +120,8 @@ def _naive_harm_probability(mdp, policy, harmful):
     chain = _under(mdp, policy)[0]
     rest = ~harmful
     return np.linalg.solve(
-        np.eye(rest.sum()) - chain[np.ix_(rest, rest)], chain[np.ix_(rest, harmful)].sum(axis=1)
+        np.eye(rest.sum()) - chain[np.ix_(rest, rest)],
+        chain[np.ix_(rest, harmful)].sum(axis=1),
     )
 
 
@@ -115,7 +130,9 @@ def test_solving_on_all_states_is_singular_exactly_when_the_shield_works():
     shielded = shield_policy(np.full((64, 4), 0.25), safe_set(mdp, holes))
     with pytest.raises(np.linalg.LinAlgError):
         _naive_harm_probability(mdp, shielded, holes)
-    assert (harm_probability(mdp, shielded, holes)[safe_set(mdp, holes).states] == 0).all()
+    assert (
+        harm_probability(mdp, shielded, holes)[safe_set(mdp, holes).states] == 0
+    ).all()
 
 
 def run(mdp, actions_of, safe, steps, copies, rng):
@@ -133,12 +150,18 @@ def run(mdp, actions_of, safe, steps, copies, rng):
 
 def trained(mdp, holes, rng, steps=100):
     """Tabular Q-learning, stopped early: a policy that has learned something, but not enough."""
-    q, state, ends = np.zeros((64, 4)), np.zeros(256, int), holes | (np.arange(64) == 63)
+    q, state, ends = (
+        np.zeros((64, 4)),
+        np.zeros(256, int),
+        holes | (np.arange(64) == 63),
+    )
     for _ in range(steps):
         greedy = (q[state] + 1e-9 * rng.random((256, 4))).argmax(axis=1)
         action = np.where(rng.random(256) < 0.5, rng.integers(4, size=256), greedy)
         after = sample_next(mdp, state, action, rng)
-        q[state, action] += 0.1 * (mdp.reward[state, action] + 0.99 * q[after].max(axis=1) - q[state, action])
+        q[state, action] += 0.1 * (
+            mdp.reward[state, action] + 0.99 * q[after].max(axis=1) - q[state, action]
+        )
         state = np.where(ends[after], rng.integers(64, size=256), after)
     return q.argmax(axis=1)
 
@@ -158,9 +181,19 @@ def test_random_and_trained_policies_act_through_the_shield_without_a_violation(
             assert visited.size >= 1e5
             assert not holes[visited].any()
         for table in (np.full((64, 4), 0.25), learned):
-            assert (harm_probability(mdp, shield_policy(table, safe), holes)[safe.states] == 0).all()
+            assert (
+                harm_probability(mdp, shield_policy(table, safe), holes)[safe.states]
+                == 0
+            ).all()
             assert harm_probability(mdp, table, holes)[0] > 0.4
-        bare = run(mdp, lambda state, rng=rng: rng.integers(4, size=state.size), None, 110, 1000, rng)
+        bare = run(
+            mdp,
+            lambda state, rng=rng: rng.integers(4, size=state.size),
+            None,
+            110,
+            1000,
+            rng,
+        )
         assert holes[bare].any()
 
 
@@ -206,9 +239,15 @@ def test_shielded_actions_have_the_distribution_of_the_shielded_policy(seed):
     expected = np.zeros((5, 3))
     for state in np.flatnonzero(safe.states):
         for action in range(3):
-            expected[state, shield_action([action], [state], safe)[0]] += policy[state, action]
-    np.testing.assert_allclose(shield_policy(policy, safe)[safe.states], expected[safe.states], atol=1e-15)
-    np.testing.assert_array_equal(shield_policy(policy, safe)[~safe.states], policy[~safe.states])
+            expected[state, shield_action([action], [state], safe)[0]] += policy[
+                state, action
+            ]
+    np.testing.assert_allclose(
+        shield_policy(policy, safe)[safe.states], expected[safe.states], atol=1e-15
+    )
+    np.testing.assert_array_equal(
+        shield_policy(policy, safe)[~safe.states], policy[~safe.states]
+    )
 
 
 def test_a_safe_policy_passes_unchanged():
@@ -217,7 +256,9 @@ def test_a_safe_policy_passes_unchanged():
     policy = safe.actions.argmax(axis=1)
     np.testing.assert_array_equal(shield_policy(policy, safe), np.eye(4)[policy])
     state = np.flatnonzero(safe.states)
-    np.testing.assert_array_equal(shield_action(policy[state], state, safe), policy[state])
+    np.testing.assert_array_equal(
+        shield_action(policy[state], state, safe), policy[state]
+    )
 
 
 def test_probabilities_do_not_matter_to_the_safe_set_but_supports_do():
@@ -225,9 +266,13 @@ def test_probabilities_do_not_matter_to_the_safe_set_but_supports_do():
     rng = np.random.default_rng(0)
     other = mdp.transition * rng.uniform(0.01, 1, mdp.transition.shape)
     other = MDP(other / other.sum(axis=2, keepdims=True), mdp.reward, 0.9)
-    np.testing.assert_array_equal(safe_set(other, holes).actions, safe_set(mdp, holes).actions)
+    np.testing.assert_array_equal(
+        safe_set(other, holes).actions, safe_set(mdp, holes).actions
+    )
     csr = MDP(sparse.csr_array(mdp.rows), mdp.reward, 0.9)
-    np.testing.assert_array_equal(safe_set(csr, holes).actions, safe_set(mdp, holes).actions)
+    np.testing.assert_array_equal(
+        safe_set(csr, holes).actions, safe_set(mdp, holes).actions
+    )
 
 
 SMALL = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
@@ -244,18 +289,54 @@ SAFE = safe_set(SMALL, np.array([False, True]))
         ),
         (lambda: safe_set(SMALL, [0, 1]), TypeError, "harmful must be boolean"),
         (lambda: safe_set(SMALL, [True]), ValueError, "harmful must have shape"),
-        (lambda: harm_probability(SMALL, [0, 0], [True]), ValueError, "harmful must have shape"),
-        (lambda: harm_probability(SMALL, [0, 5], [False, True]), ValueError, "policy must lie"),
-        (lambda: shield_action([0], [1], SAFE), ValueError, "state must be safe, got 1"),
-        (lambda: shield_action([0, 1], [0], SAFE), ValueError, "proposed must have the shape"),
+        (
+            lambda: harm_probability(SMALL, [0, 0], [True]),
+            ValueError,
+            "harmful must have shape",
+        ),
+        (
+            lambda: harm_probability(SMALL, [0, 5], [False, True]),
+            ValueError,
+            "policy must lie",
+        ),
+        (
+            lambda: shield_action([0], [1], SAFE),
+            ValueError,
+            "state must be safe, got 1",
+        ),
+        (
+            lambda: shield_action([0, 1], [0], SAFE),
+            ValueError,
+            "proposed must have the shape",
+        ),
         (lambda: shield_action([2], [0], SAFE), ValueError, "proposed must lie"),
         (lambda: shield_action([0], [2], SAFE), ValueError, "state must lie"),
-        (lambda: shield_action([0.0], [0], SAFE), ValueError, "proposed must be a vector of integers"),
-        (lambda: shield_action([0], [0], SAFE, fallback=[0, 0]), ValueError, "fallback must hold"),
-        (lambda: shield_policy([0, 0], SAFE, fallback=[1]), ValueError, "fallback must hold"),
+        (
+            lambda: shield_action([0.0], [0], SAFE),
+            ValueError,
+            "proposed must be a vector of integers",
+        ),
+        (
+            lambda: shield_action([0], [0], SAFE, fallback=[0, 0]),
+            ValueError,
+            "fallback must hold",
+        ),
+        (
+            lambda: shield_policy([0, 0], SAFE, fallback=[1]),
+            ValueError,
+            "fallback must hold",
+        ),
         (lambda: shield_policy([0], SAFE), ValueError, "policy must hold"),
-        (lambda: shield_policy([[0.5, 0.6], [1, 0]], SAFE), ValueError, "policy must sum to 1"),
-        (lambda: shield_policy([[0.5, 0.5]], SAFE), ValueError, "policy must have shape"),
+        (
+            lambda: shield_policy([[0.5, 0.6], [1, 0]], SAFE),
+            ValueError,
+            "policy must sum to 1",
+        ),
+        (
+            lambda: shield_policy([[0.5, 0.5]], SAFE),
+            ValueError,
+            "policy must have shape",
+        ),
     ],
 )
 def test_bad_input_is_refused_by_name(call, error, words):
