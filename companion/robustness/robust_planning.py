@@ -138,7 +138,9 @@ def worst_case_l1(
     removable = np.where(v > np.take_along_axis(reachable, worst, axis=-1), p, 0.0)
     order = np.argsort(-v, axis=-1)  # best first
     ordered = _reorder(removable, order)
-    leaving = np.clip(budget - (np.cumsum(ordered, axis=-1) - ordered), 0.0, ordered)
+    better = np.cumsum(ordered, axis=-1)
+    better -= ordered  # mass that leaves before this state's does
+    leaving = np.clip(budget - better, 0.0, ordered, out=better)
     rows = p - _reorder(leaving, np.argsort(order, axis=-1))
     arriving = leaving.sum(axis=-1, keepdims=True)
     stayed = np.take_along_axis(rows, worst, axis=-1)
@@ -564,7 +566,7 @@ def _variance(p: Floats, cost: Floats) -> Floats:
 
 
 def _worst_case(rows: Floats, value: Floats) -> WorstCase:
-    rows = rows / rows.sum(axis=-1, keepdims=True)  # rounding only
+    rows /= rows.sum(axis=-1, keepdims=True)  # rounding only
     return WorstCase(rows, np.asarray(np.einsum("...i,...i->...", rows, value)))
 
 
