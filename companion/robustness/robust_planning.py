@@ -66,7 +66,13 @@ Booleans = NDArray[np.bool_]
 
 
 class WorstCase(NamedTuple):
-    """Nature's answer to a value function."""
+    """Nature's answer to a value function.
+
+    Examples
+    --------
+    >>> WorstCase(np.array([0.5, 0.5]), np.array(1.0)).value
+    array(1.)
+    """
 
     kernel: Floats  # (..., n) the worst rows
     value: Floats  # (...) what they are worth, kernel . value
@@ -422,10 +428,12 @@ def action_robust_value_iteration(
     check_probability("alpha", share)
 
     def weigh(q: Floats, policy: Integers) -> Floats:
+        """Mix the policy with the adversary's reply."""
         adversary = _one_hot(q, _worst_available(q))
         return (1 - share) * _one_hot(q, policy) + share * adversary
 
     def nature(value: Floats) -> tuple[Any, Floats]:
+        """Return the model as it is."""
         return mdp.transition, (mdp.rows @ value).reshape(mdp.reward.shape)
 
     _, value, _, certificate = _solve_game(mdp, nature, weigh, tolerance)
@@ -499,6 +507,7 @@ def _nature(
         p[support], columns[support] = rows.data, rows.indices
 
     def worst(value: Floats) -> tuple[Any, Floats]:
+        """Return the worst kernel for a value, and what it makes of it."""
         v = value if shared else value[columns]
         if ambiguity == "l1":
             answer = worst_case_l1(p, v, size, support)

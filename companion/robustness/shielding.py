@@ -35,7 +35,13 @@ Booleans = NDArray[np.bool_]
 
 
 class SafeSet(NamedTuple):
-    """Where one can stay safe for ever, and how."""
+    """Where one can stay safe for ever, and how.
+
+    Examples
+    --------
+    >>> SafeSet(np.array([True]), np.array([[True, False]])).actions.sum(axis=1)
+    array([1])
+    """
 
     states: Booleans  # (S,) the greatest safe set
     actions: Booleans  # (S, A) available actions that surely stay in it; none in an unsafe state
