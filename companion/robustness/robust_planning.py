@@ -80,14 +80,28 @@ class WorstCase(NamedTuple):
 
 @dataclass(frozen=True)
 class RobustSolution(Solution):
-    """A certified solution with its worst kernel, under which ``value`` is exactly what ``policy`` earns."""
+    """A certified solution with its worst kernel, under which ``policy`` earns ``value``.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> robust_value_iteration(mdp, radius=0.2).converged
+    True
+    """
 
     kernel: Any  # (S, A, S) array, or (S*A, S) CSR where the model was sparse: nature's reply
 
 
 @dataclass(frozen=True)
 class ActionRobustSolution(Solution):
-    """A certified solution and the adversary's actions."""
+    """A certified solution and the adversary's actions.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> action_robust_value_iteration(mdp, 0.1).adversary
+    array([1, 0])
+    """
 
     adversary: Integers  # (S,) the worst available action per state
 
@@ -427,16 +441,15 @@ def action_robust_value_iteration(
     share = float(real_array("alpha", alpha, ()))
     check_probability("alpha", share)
 
-    def weigh(q: Floats, policy: Integers) -> Floats:
-        """Mix the policy with the adversary's reply."""
-        adversary = _one_hot(q, _worst_available(q))
-        return (1 - share) * _one_hot(q, policy) + share * adversary
-
-    def nature(value: Floats) -> tuple[Any, Floats]:
-        """Return the model as it is."""
-        return mdp.transition, (mdp.rows @ value).reshape(mdp.reward.shape)
-
-    _, value, _, certificate = _solve_game(mdp, nature, weigh, tolerance)
+    shape = mdp.reward.shape
+    _, value, _, certificate = _solve_game(
+        mdp,
+        lambda v: (mdp.transition, (mdp.rows @ v).reshape(shape)),
+        lambda q, policy: (
+            (1 - share) * _one_hot(q, policy) + share * _one_hot(q, _worst_available(q))
+        ),
+        tolerance,
+    )
     q = action_values(mdp, value)
     policy, adversary = q.argmax(axis=1), _worst_available(q)
     return ActionRobustSolution(value, policy, *certificate, adversary)
@@ -507,7 +520,6 @@ def _nature(
         p[support], columns[support] = rows.data, rows.indices
 
     def worst(value: Floats) -> tuple[Any, Floats]:
-        """Return the worst kernel for a value, and what it makes of it."""
         v = value if shared else value[columns]
         if ambiguity == "l1":
             answer = worst_case_l1(p, v, size, support)
