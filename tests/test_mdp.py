@@ -547,3 +547,11 @@ CLOSED = MDP(np.full((2, 2, 2), 0.5), [[0, -np.inf], [0, 1]], 0.9)
 def test_bad_arguments_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_policy_iteration_ends_where_rounding_flips_between_tied_actions():
+    """On the small frozen lake two actions of state 6 tie; without care they alternate for ever."""
+    mdp = MDP.from_gymnasium(gymnasium.make("FrozenLake-v1"), 0.99)
+    solution = policy_iteration(mdp)
+    assert abs(solution.value[0] - 0.5420) < 5e-5
+    assert (solution.upper - solution.lower).max() < 1e-11

@@ -1,0 +1,301 @@
+r"""Acting so that the worst cannot happen: safe sets and shields.
+
+Some states must never be entered.  A reward, however negative, only makes entering them rarer; a **shield**
+makes it impossible.  It rests on the **safe set**, the greatest set of harmless states in which one can stay
+for ever whatever chance does, and lets through only actions that surely stay in it.  The policy behind the
+shield may be anything: random, half trained, or adversarial.
+
+The promise covers what the model calls possible and nothing else: only the *support* of the transition kernel
+matters, not its probabilities.  A shield is therefore immune to wrong probabilities and helpless against a
+transition that the model has left out.
+
+References
+----------
+Alshiekh, M. et al. (2018). Safe reinforcement learning via shielding. AAAI Conference on Artificial
+Intelligence 32(1).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+from scipy.sparse.linalg import spsolve
+
+from companion.checks import check_stochastic, real_array
+from companion.mdp import MDP, _indices, _under
+
+__all__ = ["SafeSet", "harm_probability", "safe_set", "shield_action", "shield_policy"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+
+class SafeSet(NamedTuple):
+    """Where one can stay safe for ever, and how.
+
+    Examples
+    --------
+    >>> SafeSet(np.array([True]), np.array([[True, False]])).actions.sum(axis=1)
+    array([1])
+    """
+
+    states: Booleans  # (S,) the greatest safe set
+    actions: Booleans  # (S, A) available actions that surely stay in it; none in an unsafe state
+
+
+def safe_set(mdp: MDP, harmful: ArrayLike) -> SafeSet:
+    r"""Return the greatest set of harmless states in which one can stay for ever, whatever happens.
+
+    .. math:: Z = \text{greatest set with } Z \subseteq \{ s : \exists a,\;
+              \operatorname{supp} P(\cdot \mid s, a) \subseteq Z \} \setminus \text{harmful}.
+
+    Starting from all harmless states, states without an action that surely stays are removed until every
+    state left has one.
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process; only which transitions are possible matters, not how likely they are.
+    harmful : (S,) array_like of bool
+        The states that must never be entered.
+
+    Returns
+    -------
+    SafeSet
+        The safe states, and the available actions that stay among them.
+
+    Raises
+    ------
+    TypeError
+        If `harmful` is not boolean.
+    ValueError
+        If its shape is not (S,), or no state is safe: then no shield can promise anything.
+
+    References
+    ----------
+    Alshiekh, M. et al. (2018). Safe reinforcement learning via shielding. AAAI.
+
+    Examples
+    --------
+    A machine whose running (action 0) may break it, state 1; replacing it (action 1) is safe.
+
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> safe_set(mdp, [False, True]).actions
+    array([[False,  True],
+           [False, False]])
+    """
+    safe = ~_check_harmful(harmful, mdp.states)
+    possible = (mdp.rows > 0).astype(np.float64)
+    while True:
+        stays = (possible @ (~safe).astype(np.float64) == 0).reshape(mdp.reward.shape)
+        actions = stays & np.isfinite(mdp.reward) & safe[:, None]
+        if np.array_equal(actions.any(axis=1), safe):
+            break
+        safe = actions.any(axis=1)
+    if not safe.any():
+        raise ValueError(
+            "harmful must leave a safe set, got an empty one: no policy avoids harm for ever"
+        )
+    return SafeSet(safe, actions)
+
+
+def shield_action(
+    proposed: ArrayLike,
+    state: ArrayLike,
+    safe: SafeSet,
+    fallback: ArrayLike | None = None,
+) -> Integers:
+    """Let proposed actions pass where they are safe, and replace the others.
+
+    Parameters
+    ----------
+    proposed : (N,) integers
+        The actions that any policy, random or trained, would take.
+    state : (N,) integers
+        The states of N copies.
+    safe : SafeSet
+        What `safe_set` returned.
+    fallback : (S,) integers, optional
+        A safe action per safe state, taken instead of an unsafe one; by default the first.
+
+    Returns
+    -------
+    (N,) ndarray of integers
+        Safe actions.
+
+    Raises
+    ------
+    ValueError
+        If a state is unsafe (there the shield has nothing to offer: start in the safe set), if a fallback is
+        unsafe, or a number out of range.
+
+    References
+    ----------
+    Alshiekh, M. et al. (2018). Safe reinforcement learning via shielding. AAAI.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> shield_action([0, 1, 0], [0, 0, 0], safe_set(mdp, [False, True]))
+    array([1, 1, 1])
+    """
+    states, actions = safe.actions.shape
+    where, wanted = (
+        _indices("state", state, states),
+        _indices("proposed", proposed, actions),
+    )
+    if where.shape != wanted.shape:
+        raise ValueError(
+            f"proposed must have the shape of state {where.shape}, got {wanted.shape}"
+        )
+    if not safe.states[where].all():
+        unsafe = where[~safe.states[where]][0]
+        raise ValueError(
+            f"state must be safe, got {unsafe}: there the shield has no safe action to offer"
+        )
+    return np.where(
+        safe.actions[where, wanted], wanted, _fallback(safe, fallback)[where]
+    )
+
+
+def shield_policy(
+    policy: ArrayLike, safe: SafeSet, fallback: ArrayLike | None = None
+) -> Floats:
+    """Return the policy that `shield_action` makes of a policy.
+
+    Parameters
+    ----------
+    policy : (S,) integers or (S, A) probabilities
+        An action per state, or a distribution over actions per state.
+    safe : SafeSet
+        What `safe_set` returned.
+    fallback : (S,) integers, optional
+        A safe action per safe state, which gets the probability of the unsafe ones; by default the first.
+
+    Returns
+    -------
+    (S, A) ndarray
+        Probabilities.  In unsafe states, where no action is safe, the policy is left as it was.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the policy has the wrong shape or is no distribution, or a fallback is unsafe.
+
+    References
+    ----------
+    Alshiekh, M. et al. (2018). Safe reinforcement learning via shielding. AAAI.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> shield_policy([[0.5, 0.5], [0.5, 0.5]], safe_set(mdp, [False, True]))
+    array([[0. , 1. ],
+           [0.5, 0.5]])
+    """
+    states, actions = safe.actions.shape
+    given = np.asarray(policy)
+    if given.ndim == 1:
+        chosen = _indices("policy", given, actions)
+        if chosen.size != states:
+            raise ValueError(
+                f"policy must hold one action for each of {states} states, got {chosen.size}"
+            )
+        probability = np.eye(actions)[chosen]
+    else:
+        probability = check_stochastic(
+            "policy", real_array("policy", given, (states, actions))
+        )
+    passed = np.where(safe.actions, probability, 0.0)
+    blocked = np.where(safe.actions, 0.0, probability).sum(axis=1)
+    passed[np.arange(states), _fallback(safe, fallback)] += blocked
+    return np.where(
+        safe.states[:, None], np.minimum(passed, 1.0), probability
+    )  # a sum of parts may round up
+
+
+def harm_probability(mdp: MDP, policy: ArrayLike, harmful: ArrayLike) -> Floats:
+    r"""Return the probability that a policy ever enters a harmful state, by a linear solve.
+
+    .. math:: h(s) = 1 \text{ if } s \text{ is harmful}, \qquad
+              h(s) = \sum_{s'} P_\pi(s' \mid s)\, h(s') \text{ otherwise, the least solution}.
+
+    On a closed safe set :math:`I - P_\pi` is singular, and a shield makes such sets.  The equations are
+    therefore solved on the states that can reach harm; the others have :math:`h = 0` exactly.
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process; its rewards and discount do not matter.
+    policy : (S,) integers or (S, A) probabilities
+        An action per state, or a distribution over actions per state.
+    harmful : (S,) array_like of bool
+        The states that must never be entered.
+
+    Returns
+    -------
+    (S,) ndarray
+        Probability of harm from each state on, without discount and without a time limit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the policy is refused by `policy_value`, or `harmful` is not S booleans.
+
+    References
+    ----------
+    Kemeny, J. G. and Snell, J. L. (1960). Finite Markov Chains. Chapter 3.
+
+    Examples
+    --------
+    Halfway between ruin (state 0) and wealth (state 2).
+
+    >>> walk = MDP([[[1, 0, 0]], [[0.5, 0, 0.5]], [[0, 0, 1]]], [[0], [0], [0]], 0)
+    >>> harm_probability(walk, [0, 0, 0], [True, False, False])
+    array([1. , 0.5, 0. ])
+    """
+    bad = _check_harmful(harmful, mdp.states)
+    chain = sparse.csr_array(_under(mdp, policy)[0])
+    possible = (chain > 0).astype(np.float64)
+    reaches = bad
+    while not np.array_equal(
+        wider := reaches | (possible @ reaches.astype(np.float64) > 0), reaches
+    ):
+        reaches = wider
+    risky = np.flatnonzero(reaches & ~bad)
+    harm = bad.astype(np.float64)
+    if risky.size:
+        leaving = (
+            sparse.eye_array(risky.size, format="csc") - chain[risky][:, risky].tocsc()
+        )
+        entering = chain[risky] @ harm
+        harm[risky] = np.clip(spsolve(leaving, entering), 0.0, 1.0)
+    return harm
+
+
+def _fallback(safe: SafeSet, fallback: ArrayLike | None) -> Integers:
+    if fallback is None:
+        return np.asarray(safe.actions.argmax(axis=1))
+    states, actions = safe.actions.shape
+    chosen = _indices("fallback", fallback, actions)
+    if (
+        chosen.size != states
+        or not safe.actions[np.arange(states), chosen][safe.states].all()
+    ):
+        raise ValueError(
+            f"fallback must hold {states} actions, safe ones in safe states, got something else"
+        )
+    return chosen
+
+
+def _check_harmful(harmful: ArrayLike, states: int) -> Booleans:
+    mask = np.asarray(harmful)
+    if mask.dtype != np.bool_:
+        raise TypeError(f"harmful must be boolean, got {mask.dtype}")
+    if mask.shape != (states,):
+        raise ValueError(f"harmful must have shape {(states,)}, got {mask.shape}")
+    return mask

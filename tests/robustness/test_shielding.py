@@ -1,0 +1,345 @@
+"""What makes a shield right: the set is the greatest, the promise is kept exactly, and nothing else is touched."""
+
+import itertools
+
+import gymnasium
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from companion.mdp import MDP, _under, policy_iteration, sample_next
+from companion.robustness.shielding import (
+    SafeSet,
+    harm_probability,
+    safe_set,
+    shield_action,
+    shield_policy,
+)
+
+seeds = st.integers(0, 2**32 - 1)
+examples = settings(derandomize=True, deadline=None, max_examples=60)
+
+
+def random_problem(rng, states=6, actions=2):
+    rows = rng.random((states, actions, states)) * (
+        rng.random((states, actions, states)) < 0.3
+    )
+    rows[np.arange(states), :, rng.integers(states, size=states)] += 0.1
+    reward = rng.normal(size=(states, actions))
+    reward[:, 1:][rng.random((states, actions - 1)) < 0.2] = -np.inf
+    return MDP(rows / rows.sum(axis=2, keepdims=True), reward, 0.9), rng.random(
+        states
+    ) < 0.25
+
+
+def frozen_lake(discount=0.99):
+    mdp = MDP.from_gymnasium(gymnasium.make("FrozenLake-v1", map_name="8x8"), discount)
+    ends = (mdp.transition[np.arange(64), :, np.arange(64)] == 1).all(axis=1)
+    ends[63] = False
+    return mdp, ends  # the holes
+
+
+@given(seeds)
+@examples
+def test_the_safe_set_is_the_union_of_all_sets_in_which_one_can_stay(seed):
+    mdp, harmful = random_problem(np.random.default_rng(seed))
+    union = np.zeros(6, bool)
+    for members in itertools.product([False, True], repeat=6):
+        inside = np.array(members)
+        stays = (mdp.transition[:, :, ~inside].sum(axis=2) == 0) & np.isfinite(
+            mdp.reward
+        )
+        if not (inside & harmful).any() and (stays.any(axis=1) | ~inside).all():
+            union |= inside
+    if not union.any():
+        with pytest.raises(ValueError, match="empty"):
+            safe_set(mdp, harmful)
+        return
+    safe = safe_set(mdp, harmful)
+    np.testing.assert_array_equal(safe.states, union)
+    np.testing.assert_array_equal(safe.actions.any(axis=1), union)
+    for state, action in zip(*np.nonzero(safe.actions), strict=True):
+        assert np.isfinite(mdp.reward[state, action])
+        assert mdp.transition[state, action, ~union].sum() == 0
+
+
+@given(seeds)
+@examples
+def test_the_probability_of_harm_is_the_limit_of_the_chain(seed):
+    rng = np.random.default_rng(seed)
+    mdp, harmful = random_problem(rng)
+    policy = np.where(np.isfinite(mdp.reward), rng.random(mdp.reward.shape), 0)
+    policy /= policy.sum(axis=1, keepdims=True)
+    chain = _under(mdp, policy)[0].copy()
+    chain[harmful] = np.eye(6)[harmful]
+    limit = np.linalg.matrix_power(chain, 2**40) @ harmful
+    np.testing.assert_allclose(harm_probability(mdp, policy, harmful), limit, atol=1e-4)
+    shielded = np.linalg.matrix_power(chain, 200) @ harmful
+    assert (harm_probability(mdp, policy, harmful) >= shielded - 1e-12).all()
+
+
+@given(seeds)
+@example(156892)  # three probabilities whose sum rounds to more than 1
+@examples
+def test_no_policy_through_the_shield_can_reach_harm_from_a_safe_state(seed):
+    rng = np.random.default_rng(seed)
+    mdp, harmful = random_problem(rng)
+    try:
+        safe = safe_set(mdp, harmful)
+    except ValueError:
+        return
+    available = np.isfinite(mdp.reward)
+    policy = np.where(available, rng.random(mdp.reward.shape), 0)
+    shielded = shield_policy(policy / policy.sum(axis=1, keepdims=True), safe)
+    assert (harm_probability(mdp, shielded, harmful)[safe.states] == 0).all()
+    # The set is greatest: from outside, no policy is sure to avoid harm.
+    if not safe.states.all():
+        for actions in itertools.product(*[np.flatnonzero(row) for row in available]):
+            assert (
+                harm_probability(mdp, np.array(actions), harmful)[~safe.states] > 0
+            ).all()
+
+
+def test_gamblers_ruin_has_its_closed_form():
+    n, p = 20, 0.45
+    transition = np.zeros((n + 1, 1, n + 1))
+    transition[0, 0, 0] = transition[n, 0, n] = 1
+    for s in range(1, n):
+        transition[s, 0, [s + 1, s - 1]] = p, 1 - p
+    ratio = (1 - p) / p
+    ruin = 1 - (ratio ** np.arange(n + 1) - 1) / (ratio**n - 1)
+    for rows in (transition, sparse.csr_array(transition[:, 0])):
+        walk = MDP(rows, np.zeros((n + 1, 1)), 0.5)
+        harm = harm_probability(walk, np.zeros(n + 1, int), np.arange(n + 1) == 0)
+        np.testing.assert_allclose(harm, ruin, atol=1e-13)
+
+
+def _naive_harm_probability(mdp, policy, harmful):
+    """Solve on all harmless states: singular as soon as there is a closed safe set."""
+    chain = _under(mdp, policy)[0]
+    rest = ~harmful
+    return np.linalg.solve(
+        np.eye(rest.sum()) - chain[np.ix_(rest, rest)],
+        chain[np.ix_(rest, harmful)].sum(axis=1),
+    )
+
+
+def test_solving_on_all_states_is_singular_exactly_when_the_shield_works():
+    mdp, holes = frozen_lake()
+    shielded = shield_policy(np.full((64, 4), 0.25), safe_set(mdp, holes))
+    with pytest.raises(np.linalg.LinAlgError):
+        _naive_harm_probability(mdp, shielded, holes)
+    assert (
+        harm_probability(mdp, shielded, holes)[safe_set(mdp, holes).states] == 0
+    ).all()
+
+
+def run(mdp, actions_of, safe, steps, copies, rng):
+    """Simulate copies from the start, beginning anew at the goal; return the states visited."""
+    state, visited = np.zeros(copies, int), []
+    for _ in range(steps):
+        action = actions_of(state)
+        if safe is not None:
+            action = shield_action(action, state, safe)
+        state = sample_next(mdp, state, action, rng)
+        visited.append(state)
+        state = np.where(state == 63, 0, state)
+    return np.array(visited)
+
+
+def trained(mdp, holes, rng, steps=100):
+    """Tabular Q-learning, stopped early: a policy that has learned something, but not enough."""
+    q, state, ends = (
+        np.zeros((64, 4)),
+        np.zeros(256, int),
+        holes | (np.arange(64) == 63),
+    )
+    for _ in range(steps):
+        greedy = (q[state] + 1e-9 * rng.random((256, 4))).argmax(axis=1)
+        action = np.where(rng.random(256) < 0.5, rng.integers(4, size=256), greedy)
+        after = sample_next(mdp, state, action, rng)
+        q[state, action] += 0.1 * (
+            mdp.reward[state, action] + 0.99 * q[after].max(axis=1) - q[state, action]
+        )
+        state = np.where(ends[after], rng.integers(64, size=256), after)
+    return q.argmax(axis=1)
+
+
+def test_random_and_trained_policies_act_through_the_shield_without_a_violation():
+    mdp, holes = frozen_lake()
+    safe = safe_set(mdp, holes)
+    assert safe.states[0]
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        learned = trained(mdp, holes, rng)
+        for policy in (
+            lambda state, rng=rng: rng.integers(4, size=state.size),
+            lambda state, learned=learned: learned[state],
+        ):
+            visited = run(mdp, policy, safe, 110, 1000, rng)
+            assert visited.size >= 1e5
+            assert not holes[visited].any()
+        for table in (np.full((64, 4), 0.25), learned):
+            assert (
+                harm_probability(mdp, shield_policy(table, safe), holes)[safe.states]
+                == 0
+            ).all()
+            assert harm_probability(mdp, table, holes)[0] > 0.4
+        bare = run(
+            mdp,
+            lambda state, rng=rng: rng.integers(4, size=state.size),
+            None,
+            110,
+            1000,
+            rng,
+        )
+        assert holes[bare].any()
+
+
+def test_even_the_optimal_policy_may_be_harmful_and_behind_the_shield_it_still_arrives():
+    mdp, holes = frozen_lake()
+    goal = np.arange(64) == 63
+    policy = policy_iteration(mdp).policy
+    shielded = shield_policy(policy, safe_set(mdp, holes))
+    assert harm_probability(mdp, policy, holes)[0] > 0.1
+    assert harm_probability(mdp, shielded, holes)[0] == 0
+    assert harm_probability(mdp, shielded, goal)[0] > 1 - 1e-12
+
+
+def test_on_the_small_lake_safety_means_never_arriving():
+    mdp = MDP.from_gymnasium(gymnasium.make("FrozenLake-v1"), 0.99)
+    holes = np.isin(np.arange(16), [5, 7, 11, 12])
+    shielded = shield_policy(policy_iteration(mdp).policy, safe_set(mdp, holes))
+    assert harm_probability(mdp, shielded, holes)[0] == 0
+    assert harm_probability(mdp, shielded, np.arange(16) == 15)[0] == 0
+
+
+def test_planning_inside_the_shield_still_reaches_the_goal_of_the_large_lake():
+    mdp, holes = frozen_lake(1 - 1e-6)
+    safe = safe_set(mdp, holes)
+    reward = np.where(safe.actions | ~safe.states[:, None], mdp.reward, -np.inf)
+    plan = policy_iteration(MDP(mdp.transition, reward, mdp.discount))
+    assert plan.value[0] > 0.999
+    assert harm_probability(mdp, plan.policy, holes)[0] == 0
+    # A fallback of that plan makes even a random policy arrive; the first safe action need not.
+    with_plan = shield_policy(np.full((64, 4), 0.25), safe, fallback=plan.policy)
+    assert harm_probability(mdp, with_plan, holes)[0] == 0
+
+
+@given(seeds)
+@examples
+def test_shielded_actions_have_the_distribution_of_the_shielded_policy(seed):
+    rng = np.random.default_rng(seed)
+    actions = rng.random((5, 3)) < 0.5
+    safe = SafeSet(actions.any(axis=1), actions)
+    if not safe.states.any():
+        return
+    policy = rng.dirichlet(np.ones(3), 5)
+    expected = np.zeros((5, 3))
+    for state in np.flatnonzero(safe.states):
+        for action in range(3):
+            expected[state, shield_action([action], [state], safe)[0]] += policy[
+                state, action
+            ]
+    np.testing.assert_allclose(
+        shield_policy(policy, safe)[safe.states], expected[safe.states], atol=1e-15
+    )
+    np.testing.assert_array_equal(
+        shield_policy(policy, safe)[~safe.states], policy[~safe.states]
+    )
+
+
+def test_a_safe_policy_passes_unchanged():
+    mdp, holes = frozen_lake()
+    safe = safe_set(mdp, holes)
+    policy = safe.actions.argmax(axis=1)
+    np.testing.assert_array_equal(shield_policy(policy, safe), np.eye(4)[policy])
+    state = np.flatnonzero(safe.states)
+    np.testing.assert_array_equal(
+        shield_action(policy[state], state, safe), policy[state]
+    )
+
+
+def test_probabilities_do_not_matter_to_the_safe_set_but_supports_do():
+    mdp, holes = frozen_lake()
+    rng = np.random.default_rng(0)
+    other = mdp.transition * rng.uniform(0.01, 1, mdp.transition.shape)
+    other = MDP(other / other.sum(axis=2, keepdims=True), mdp.reward, 0.9)
+    np.testing.assert_array_equal(
+        safe_set(other, holes).actions, safe_set(mdp, holes).actions
+    )
+    csr = MDP(sparse.csr_array(mdp.rows), mdp.reward, 0.9)
+    np.testing.assert_array_equal(
+        safe_set(csr, holes).actions, safe_set(mdp, holes).actions
+    )
+
+
+SMALL = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+SAFE = safe_set(SMALL, np.array([False, True]))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (
+            lambda: safe_set(SMALL, [True, True]),
+            ValueError,
+            "harmful must leave a safe set, got an empty one",
+        ),
+        (lambda: safe_set(SMALL, [0, 1]), TypeError, "harmful must be boolean"),
+        (lambda: safe_set(SMALL, [True]), ValueError, "harmful must have shape"),
+        (
+            lambda: harm_probability(SMALL, [0, 0], [True]),
+            ValueError,
+            "harmful must have shape",
+        ),
+        (
+            lambda: harm_probability(SMALL, [0, 5], [False, True]),
+            ValueError,
+            "policy must lie",
+        ),
+        (
+            lambda: shield_action([0], [1], SAFE),
+            ValueError,
+            "state must be safe, got 1",
+        ),
+        (
+            lambda: shield_action([0, 1], [0], SAFE),
+            ValueError,
+            "proposed must have the shape",
+        ),
+        (lambda: shield_action([2], [0], SAFE), ValueError, "proposed must lie"),
+        (lambda: shield_action([0], [2], SAFE), ValueError, "state must lie"),
+        (
+            lambda: shield_action([0.0], [0], SAFE),
+            ValueError,
+            "proposed must be a vector of integers",
+        ),
+        (
+            lambda: shield_action([0], [0], SAFE, fallback=[0, 0]),
+            ValueError,
+            "fallback must hold",
+        ),
+        (
+            lambda: shield_policy([0, 0], SAFE, fallback=[1]),
+            ValueError,
+            "fallback must hold",
+        ),
+        (lambda: shield_policy([0], SAFE), ValueError, "policy must hold"),
+        (
+            lambda: shield_policy([[0.5, 0.6], [1, 0]], SAFE),
+            ValueError,
+            "policy must sum to 1",
+        ),
+        (
+            lambda: shield_policy([[0.5, 0.5]], SAFE),
+            ValueError,
+            "policy must have shape",
+        ),
+    ],
+)
+def test_bad_input_is_refused_by_name(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
