@@ -126,7 +126,7 @@ class LinearCode:
     r"""A binary linear code, given by its parity checks, with a decoder that looks the error up.
 
     The code words are the solutions of :math:`H c = 0 \pmod 2`.  A received word :math:`y = c + e` has the
-    **syndrome** :math:`H y = H e`: it depends on the error alone.  The code corrects `t` errors if and only if
+    **syndrome** :math:`H y = H e`: it depends on the error alone.  The code corrects `t` errors exactly if
     all patterns of at most `t` errors have different syndromes; a table from syndrome to pattern is then
     the decoder.  A syndrome that is not in the table is an error detected but not correctable.
 
@@ -683,11 +683,12 @@ def _field(polynomial: int) -> tuple[Symbols, Integers]:
     """Powers and logarithms of alpha, with ``exp[log[a] + log[b]] == a * b`` for zeros too."""
     order = 2 ** (polynomial.bit_length() - 1) - 1
     exp = np.zeros(4 * order + 1, dtype=np.uint8 if order < 256 else np.uint16)
-    log = np.full(order + 1, 2 * order)  # the logarithm of zero: far enough out that exp is zero there
+    log = np.full(order + 1, -1)
+    log[0] = 2 * order  # far enough out that exp is zero there
     power = 1
     for i in range(order):
-        if i and power == 1:
-            raise ValueError(f"polynomial must be primitive, {polynomial:#x} is not: x has the order {i}")
+        if log[power] >= 0:
+            raise ValueError(f"polynomial must be primitive, {polynomial:#x} is not: x has only {i} powers")
         exp[[i, i + order]], log[power] = power, i
         power = power << 1 if power << 1 <= order else power << 1 ^ polynomial
     return exp, log
