@@ -1,8 +1,8 @@
 r"""Low-density parity checks: long codes decoded by messages between bits and checks.
 
 A long code cannot look its errors up in a table.  Gallager's answer is a parity-check matrix with few ones:
-`l` in each column, `r` in each row.  Every check is a small code that is easy to decode, every bit sits in `l`
-of them, and they tell one another what they believe.
+`l` in each column, `r` in each row.  Every check is a small code that is easy to decode, every bit sits in
+`l` of them, and they tell one another what they believe.
 
 * On an *erasure* channel a check with a single unknown bit determines it.  `peel` repeats that.
 * On any binary channel the beliefs are log-likelihood ratios, and `sum_product` passes them along the edges.
@@ -267,7 +267,7 @@ def bec_threshold(l: int, r: int) -> float:  # noqa: E741
     r"""Erasure probability below which peeling a long random (l, r)-regular code succeeds.
 
     Density evolution follows the fraction of erased messages, :math:`x \leftarrow \varepsilon\, y(x)` with
-    :math:`y(x) = (1 - (1 - x)^{r-1})^{l-1}`.  It goes to zero unless it meets a fixed point.  The threshold is
+    :math:`y(x) = (1 - (1 - x)^{r-1})^{l-1}`.  It goes to zero unless it meets a fixed point.  So
 
     .. math:: \varepsilon^* = \min_{0 < x \le 1} \frac{x}{(1 - (1 - x)^{r-1})^{l-1}}.
 
@@ -310,8 +310,8 @@ def gallager_a_threshold(l: int, r: int) -> float:  # noqa: E741
 
     .. math:: x \leftarrow p \big( 1 - (1 - b)^{l-1} \big) + (1 - p)\, b^{\,l-1},
 
-    starting at `p`.  The map rises with `p`, and :math:`x` is its fixed point for one value :math:`p(x)`.  The
-    walk from `p` gets stuck at `x` or above it if :math:`p \ge p(x)` and :math:`p \ge x`, so
+    starting at `p`.  The map rises with `p`, and :math:`x` is its fixed point for one value :math:`p(x)`.
+    The walk from `p` gets stuck at `x` or above it if :math:`p \ge p(x)` and :math:`p \ge x`, so
 
     .. math:: p^* = \min_{0 < x < 1/2} \max\{p(x), x\}.
 

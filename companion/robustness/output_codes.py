@@ -9,8 +9,8 @@ the code should differ as well: equal or complementary columns pose the same pro
 
 References
 ----------
-Dietterich, T. G. and Bakiri, G. (1995). Solving multiclass learning problems via error-correcting output codes.
-Journal of Artificial Intelligence Research 2.
+Dietterich, T. G. and Bakiri, G. (1995). Solving multiclass learning problems via error-correcting output
+codes. Journal of Artificial Intelligence Research 2.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def bch_15_5() -> Bits:
 
     References
     ----------
-    Bose, R. C. and Ray-Chaudhuri, D. K. (1960). On a class of error correcting binary group codes. Information
-    and Control 3(1).
+    Bose, R. C. and Ray-Chaudhuri, D. K. (1960). On a class of error correcting binary group codes.
+    Information and Control 3(1).
 
     Examples
     --------
@@ -217,6 +217,8 @@ class ErrorCorrectingOutputCode:
         X, y = real_array("X", X, (None, None)), np.asarray(y)
         if y.shape != X.shape[:1]:
             raise ValueError(f"y must hold one label for each of {len(X)} rows, got shape {y.shape}")
+        if y.dtype.kind == "f" and not np.isfinite(y).all():
+            raise ValueError("y must be finite, got NaN or infinity")
         classes, index = np.unique(y, return_inverse=True)
         if len(classes) != len(self.code):
             raise ValueError(f"y must have {len(self.code)} classes, one per row of code, got {len(classes)}")
