@@ -465,7 +465,8 @@ class ReedSolomon:
     Raises
     ------
     TypeError, ValueError
-        If no such code exists or the polynomial is not primitive.
+        If no such code exists, the polynomial is not primitive, or the encoder's table of ``(n - k) * q``
+        symbols would exceed :math:`2^{27}`.
 
     References
     ----------
@@ -498,6 +499,8 @@ class ReedSolomon:
         self.q = len(self._log)
         if self.n >= self.q:
             raise ValueError(f"n must be at most {self.q - 1} in a field of {self.q} symbols, got {n}")
+        if (self.n - self.k) * self.q > 2**27:
+            raise ValueError(f"n - k must be at most 2^27 / {self.q} for the table, got {self.n - self.k}")
         self.first_root = check_integer("first_root", first_root, 0, self.q - 2)
         self._roots = self.first_root + np.arange(self.n - self.k)  # exponents of alpha
         generator = np.ones(1, dtype=self._exp.dtype)
@@ -575,6 +578,7 @@ class ReedSolomon:
             rows = wrong[start : start + 1024]
             error = self._error(remainder[rows])
             attempt = fixed[rows] ^ error
+            # At most t symbols changed: if this is a code word, it is the one that was looked for.
             is_code_word = (self._check_symbols(attempt[:, : self.k]) == attempt[:, self.k :]).all(axis=1)
             corrected[rows] = np.where(is_code_word, np.count_nonzero(error, axis=1), -1)
             fixed[rows[is_code_word]] = attempt[is_code_word]
@@ -582,18 +586,17 @@ class ReedSolomon:
         return message, corrected.reshape(words.shape[:-1])
 
     def _error(self, remainder: Symbols) -> Symbols:
-        """Return the error of at most t symbols that leaves this remainder; zeros where there is none."""
+        """Propose an error of at most t symbols: the one with this remainder, if there is one."""
         # The remainder differs from the word by a multiple of g: same syndromes. From here on (..., B).
         S = np.zeros((self.n - self.k, len(remainder)), dtype=self._exp.dtype)
         for symbol in remainder.T:  # Horner's rule
             S = self._times_power(S, self._roots[:, None]) ^ symbol
-        locator, degree = self._shortest_recurrence(S)
+        locator = self._shortest_recurrence(S)
         exponent = np.arange(self.n - 1, -1, -1)  # position p stands for X = alpha^(n - 1 - p)
         values = np.zeros((self.n, len(remainder)), dtype=self._exp.dtype)
         for i in range(self.t + 1):
             values ^= self._times_power(locator[i], -i * exponent[:, None])
-        found = (values == 0) & ((values == 0).sum(axis=0) == degree) & (degree <= self.t)
-        place, word = np.nonzero(found)
+        place, word = np.nonzero(values == 0)  # at most t per word
         evaluator = np.zeros((self.t, len(remainder)), dtype=self._exp.dtype)
         for i in range(self.t):
             evaluator[i:] ^= self._times(locator[i], S[: self.t - i])
@@ -606,8 +609,8 @@ class ReedSolomon:
         error[place, word] = self._times_power(numerator, -self._log[derivative])
         return error.T
 
-    def _shortest_recurrence(self, S: Symbols) -> tuple[Symbols, Integers]:
-        """Berlekamp and Massey: the shortest Lambda, (t + 1, B) cut at degree t, and its length L."""
+    def _shortest_recurrence(self, S: Symbols) -> Symbols:
+        """Berlekamp and Massey: the shortest Lambda that generates S, cut at degree t; (t + 1, B)."""
         locator = np.zeros((self.t + 1, S.shape[1]), dtype=S.dtype)
         locator[0] = 1
         previous, length = locator.copy(), np.zeros(S.shape[1], dtype=np.int64)
@@ -621,7 +624,7 @@ class ReedSolomon:
             previous[:, grows] = self._times_power(locator[:, grows], -self._log[discrepancy[grows]])
             length[grows] = j + 1 - length[grows]
             locator = following
-        return locator, length
+        return locator
 
 
 def miscorrection_rate(n: int, k: int, q: int, errors: int) -> float:

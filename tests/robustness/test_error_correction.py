@@ -268,6 +268,29 @@ def test_reed_solomon_words_vanish_at_the_chosen_roots_and_carry_the_message():
         assert _evaluate(words[0], x, polynomial)  # and at the next power it does not
 
 
+def test_the_default_is_the_conway_polynomial_of_the_smallest_field_that_holds_n():
+    conway = [
+        0x7,
+        0xB,
+        0x13,
+        0x25,
+        0x5B,
+        0x83,
+        0x11D,
+        0x211,
+        0x46F,
+        0x805,
+        0x10EB,
+        0x201B,
+        0x40A9,
+        0x8035,
+        0x1002D,
+    ]
+    for m, polynomial in enumerate(conway, start=2):
+        assert ReedSolomon(2**m - 1, 2**m - 3).polynomial == polynomial  # and it is primitive, or this raises
+        assert ReedSolomon(2 ** (m - 1), 2 ** (m - 1) - 1).polynomial == polynomial
+
+
 def test_reed_solomon_reproduces_the_check_symbols_of_a_qr_code():
     # "HELLO WORLD", version 1-M: 16 data and 10 check words, field 0x11d, first root 0 (ISO/IEC 18004).
     data = [32, 91, 11, 120, 209, 114, 220, 77, 67, 64, 236, 17, 236, 17, 236, 17]
@@ -292,7 +315,7 @@ def test_weights_of_all_words_are_those_of_a_maximum_distance_separable_code():
     assert weights.tolist() == [1, 0, 0, 0, 0, 147, 147, 217]
 
 
-@pytest.mark.parametrize(("n", "k", "polynomial", "b"), [(6, 2, 0xB, 1), (6, 3, 0xD, 0), (3, 1, 0x7, 1)])
+@pytest.mark.parametrize(("n", "k", "polynomial", "b"), [(6, 2, 0xB, 1), (5, 2, 0xD, 0), (3, 1, 0x7, 1)])
 def test_decoding_is_the_search_for_a_code_word_within_t_on_the_whole_space(n, k, polynomial, b):
     code = ReedSolomon(n, k, polynomial, b)
     messages, received = _all_words(code.q, k), _all_words(code.q, n)
@@ -482,6 +505,7 @@ def test_words_of_the_wrong_length_or_with_symbols_outside_the_field_are_refused
         ((200, 100, 0x11B), ValueError, "polynomial must be primitive"),
         ((15, 11, "x"), TypeError, "polynomial must be an integer"),
         ((15, 11, 3), ValueError, "polynomial must be between"),
+        ((65535, 2, 0x1002D), ValueError, "n - k must be at most"),
         ((15, 11, 0x13, 15), ValueError, "first_root must be between 0 and 14"),
         ((15, 11, 0x13, -1), ValueError, "first_root must be between 0 and 14"),
     ],
