@@ -216,7 +216,7 @@ class LinearCode:
         TypeError, ValueError
             If the length is not `k` or an entry no bit.
         """
-        return _times(_symbols("messages", messages, self.k, 2), self.generator)
+        return _product(_symbols("messages", messages, self.k, 2), self.generator)
 
     def syndrome(self, words: ArrayLike) -> Integers:
         """Return the number that the failed checks of a word spell; 0 for a code word.
@@ -236,7 +236,7 @@ class LinearCode:
         TypeError, ValueError
             If the length is not `n` or an entry no bit.
         """
-        failed = _times(_symbols("words", words, self.n, 2), self.parity_check.T)
+        failed = _product(_symbols("words", words, self.n, 2), self.parity_check.T)
         return np.asarray(failed @ (1 << np.arange(self.n - self.k)))
 
     def decode(self, words: ArrayLike) -> tuple[Symbols, Integers]:
@@ -713,7 +713,7 @@ def _row_reduce(matrix: Symbols) -> tuple[Symbols, Integers]:
     return matrix, np.array(pivots, dtype=np.int64)
 
 
-def _times(a: Symbols, b: Symbols) -> Symbols:
+def _product(a: Symbols, b: Symbols) -> Symbols:
     """Multiply matrices modulo 2; float32 sums of so few ones are exact, and BLAS is fast."""
     product = a.astype(np.float32) @ b.astype(np.float32)
     return np.asarray(product.astype(np.int64) & 1, dtype=np.uint8)

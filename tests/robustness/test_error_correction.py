@@ -292,7 +292,7 @@ def test_the_default_is_the_conway_polynomial_of_the_smallest_field_that_holds_n
 
 
 def test_reed_solomon_reproduces_the_check_symbols_of_a_qr_code():
-    # "HELLO WORLD", version 1-M: 16 data and 10 check words, field 0x11d, first root 0 (ISO/IEC 18004).
+    # "HELLO WORLD" as version 1-M of ISO/IEC 18004 writes it: field 0x11d, first root 0, 16 data words.
     data = [32, 91, 11, 120, 209, 114, 220, 77, 67, 64, 236, 17, 236, 17, 236, 17]
     check = [196, 35, 39, 119, 235, 215, 231, 226, 93, 23]
     assert ReedSolomon(26, 16, 0x11D, first_root=0).encode(data)[16:].tolist() == check

@@ -90,6 +90,23 @@ def test_chosen_columns_are_not_constant_not_equal_and_not_opposite(seed):
     assert all(tuple(word) in rows for word in code.tolist())
 
 
+def _separation(code):
+    columns = np.hstack([code, np.zeros((len(code), 1), dtype=np.uint8)]).T
+    apart = [np.count_nonzero(x != y) for x, y in combinations(columns, 2)]
+    return min(min(d, len(code) - d) for d in apart)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_more_tries_never_choose_a_worse_code(seed):
+    words = bch_15_5()
+    found = [
+        _separation(choose_words(words, 12, np.random.default_rng(seed), t)) for t in (50, 51, 60, 200, 500)
+    ]
+    assert found == sorted(found)
+    draws = np.random.default_rng(seed)
+    assert found[-1] == max(_separation(words[draws.permutation(32)[:12]]) for _ in range(500))
+
+
 def test_decisions_are_those_of_scikit_learn_with_its_own_code_on_digits():
     X, y = load_digits(return_X_y=True)
     train, test, y_train, _ = train_test_split(X, y, random_state=0)
