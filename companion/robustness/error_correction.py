@@ -81,8 +81,12 @@ def majority(votes: ArrayLike) -> Symbols:
     """
     votes = _symbols("votes", votes, None, 2)
     if votes.shape[-1] % 2 == 0:
-        raise ValueError(f"votes must hold an odd number of copies, got {votes.shape[-1]}")
-    return np.asarray(2 * votes.sum(axis=-1, dtype=np.int64) > votes.shape[-1], dtype=np.uint8)
+        raise ValueError(
+            f"votes must hold an odd number of copies, got {votes.shape[-1]}"
+        )
+    return np.asarray(
+        2 * votes.sum(axis=-1, dtype=np.int64) > votes.shape[-1], dtype=np.uint8
+    )
 
 
 def failure_probability(n: int, t: int, p: ArrayLike) -> Floats:
@@ -169,15 +173,21 @@ class LinearCode:
     def __init__(self, parity_check: ArrayLike, corrects: int) -> None:
         H = _symbols("parity_check", parity_check, None, 2)
         if H.ndim != 2 or not 0 < H.shape[0] < H.shape[1]:
-            raise ValueError(f"parity_check must have shape (n - k, n) with 0 < k < n, got {H.shape}")
+            raise ValueError(
+                f"parity_check must have shape (n - k, n) with 0 < k < n, got {H.shape}"
+            )
         checks, self.n = H.shape
         self.k = self.n - checks
         self.t = check_integer("corrects", corrects, 0, self.n)
         if self.n << checks > 2**26:
-            raise ValueError(f"parity_check must have n * 2^rows <= 2^26 for its table, got {H.shape}")
+            raise ValueError(
+                f"parity_check must have n * 2^rows <= 2^26 for its table, got {H.shape}"
+            )
         reduced, pivots = _row_reduce(H)
         if len(pivots) < checks:
-            raise ValueError(f"parity_check must have independent rows, got {checks} of rank {len(pivots)}")
+            raise ValueError(
+                f"parity_check must have independent rows, got {checks} of rank {len(pivots)}"
+            )
         self.parity_check = H
         self.message_positions = np.setdiff1d(np.arange(self.n), pivots)
         # reduced @ c = 0 reads: c[pivot] = sum of the message bits which that row contains.
@@ -191,10 +201,16 @@ class LinearCode:
         self._weights = np.full(len(self._leaders), -1)
         columns = self.syndrome(np.eye(self.n, dtype=np.uint8))
         for weight in range(self.t + 1):
-            places = np.array(list(combinations(range(self.n), weight)), dtype=np.int64)  # (patterns, weight)
+            places = np.array(
+                list(combinations(range(self.n), weight)), dtype=np.int64
+            )  # (patterns, weight)
             syndromes = np.bitwise_xor.reduce(columns[places], axis=1)
-            if (self._weights[syndromes] >= 0).any() or len(np.unique(syndromes)) < len(syndromes):
-                raise ValueError(f"corrects must be at most {weight - 1} for this parity_check, got {self.t}")
+            if (self._weights[syndromes] >= 0).any() or len(np.unique(syndromes)) < len(
+                syndromes
+            ):
+                raise ValueError(
+                    f"corrects must be at most {weight - 1} for this parity_check, got {self.t}"
+                )
             self._weights[syndromes] = weight
             self._leaders[syndromes[:, None], places] = 1
 
@@ -293,7 +309,10 @@ def repetition(n: int) -> LinearCode:
     if check_integer("n", n, 3, 21) % 2 == 0:
         raise ValueError(f"n must be odd, got {n}")
     # The message is the last bit, so that the n - 1 others are the parity bits.
-    return LinearCode(np.eye(n - 1, n, dtype=np.uint8) | np.eye(1, n, n - 1, dtype=np.uint8), (n - 1) // 2)
+    return LinearCode(
+        np.eye(n - 1, n, dtype=np.uint8) | np.eye(1, n, n - 1, dtype=np.uint8),
+        (n - 1) // 2,
+    )
 
 
 def hamming(r: int) -> LinearCode:
@@ -486,7 +505,9 @@ class ReedSolomon:
            [4, 5, 6]], dtype=uint8), array([2, 0]))
     """
 
-    def __init__(self, n: int, k: int, polynomial: int | None = None, first_root: int = 1) -> None:
+    def __init__(
+        self, n: int, k: int, polynomial: int | None = None, first_root: int = 1
+    ) -> None:
         self.n = check_integer("n", n, 2, 2**16 - 1)
         self.k = check_integer("k", k, 1, self.n - 1)
         self.t = (self.n - self.k) // 2
@@ -498,16 +519,24 @@ class ReedSolomon:
         self._exp, self._log = _field(self.polynomial)
         self.q = len(self._log)
         if self.n >= self.q:
-            raise ValueError(f"n must be at most {self.q - 1} in a field of {self.q} symbols, got {n}")
+            raise ValueError(
+                f"n must be at most {self.q - 1} in a field of {self.q} symbols, got {n}"
+            )
         if (self.n - self.k) * self.q > 2**27:
-            raise ValueError(f"n - k must be at most 2^27 / {self.q} for the table, got {self.n - self.k}")
+            raise ValueError(
+                f"n - k must be at most 2^27 / {self.q} for the table, got {self.n - self.k}"
+            )
         self.first_root = check_integer("first_root", first_root, 0, self.q - 2)
         self._roots = self.first_root + np.arange(self.n - self.k)  # exponents of alpha
         generator = np.ones(1, dtype=self._exp.dtype)
         for root in self._roots:  # times (x - alpha^root)
-            generator = np.append(generator, 0) ^ np.append(0, self._times_power(generator, root))
+            generator = np.append(generator, 0) ^ np.append(
+                0, self._times_power(generator, root)
+            )
         # What every value of the leading symbol takes off the rest, in one step of the long division.
-        self._multiples = self._exp[self._log[:, None] + self._log[generator[1:]]]  # (q, n - k)
+        self._multiples = self._exp[
+            self._log[:, None] + self._log[generator[1:]]
+        ]  # (q, n - k)
 
     def _times_power(self, a: Symbols, exponent: ArrayLike) -> Symbols:
         """Return ``a * alpha^exponent``, broadcast."""
@@ -547,7 +576,9 @@ class ReedSolomon:
         """
         words = _symbols("words", words, self.k, self.q)
         checks = self._check_symbols(words.reshape(-1, self.k))
-        return np.concatenate([words, checks.reshape(*words.shape[:-1], self.n - self.k)], axis=-1)
+        return np.concatenate(
+            [words, checks.reshape(*words.shape[:-1], self.n - self.k)], axis=-1
+        )
 
     def decode(self, words: ArrayLike) -> tuple[Symbols, Integers]:
         """Correct up to `t` wrong symbols per word and return the messages.
@@ -579,8 +610,12 @@ class ReedSolomon:
             error = self._error(remainder[rows])
             attempt = fixed[rows] ^ error
             # At most t symbols changed: if this is a code word, it is the one that was looked for.
-            is_code_word = (self._check_symbols(attempt[:, : self.k]) == attempt[:, self.k :]).all(axis=1)
-            corrected[rows] = np.where(is_code_word, np.count_nonzero(error, axis=1), -1)
+            is_code_word = (
+                self._check_symbols(attempt[:, : self.k]) == attempt[:, self.k :]
+            ).all(axis=1)
+            corrected[rows] = np.where(
+                is_code_word, np.count_nonzero(error, axis=1), -1
+            )
             fixed[rows[is_code_word]] = attempt[is_code_word]
         message = fixed[:, : self.k].reshape(*words.shape[:-1], self.k)
         return message, corrected.reshape(words.shape[:-1])
@@ -592,7 +627,9 @@ class ReedSolomon:
         for symbol in remainder.T:  # Horner's rule
             S = self._times_power(S, self._roots[:, None]) ^ symbol
         locator = self._shortest_recurrence(S)
-        exponent = np.arange(self.n - 1, -1, -1)  # position p stands for X = alpha^(n - 1 - p)
+        exponent = np.arange(
+            self.n - 1, -1, -1
+        )  # position p stands for X = alpha^(n - 1 - p)
         values = np.zeros((self.n, len(remainder)), dtype=self._exp.dtype)
         for i in range(self.t + 1):
             values ^= self._times_power(locator[i], -i * exponent[:, None])
@@ -602,9 +639,15 @@ class ReedSolomon:
             evaluator[i:] ^= self._times(locator[i], S[: self.t - i])
         numerator, derivative = np.zeros((2, len(place)), dtype=self._exp.dtype)
         for i in range(self.t):
-            numerator ^= self._times_power(evaluator[i, word], (1 - self.first_root - i) * exponent[place])
-            if i % 2 == 0:  # i + 1 is odd, and even powers have no derivative in characteristic two
-                derivative ^= self._times_power(locator[i + 1, word], -i * exponent[place])
+            numerator ^= self._times_power(
+                evaluator[i, word], (1 - self.first_root - i) * exponent[place]
+            )
+            if (
+                i % 2 == 0
+            ):  # i + 1 is odd, and even powers have no derivative in characteristic two
+                derivative ^= self._times_power(
+                    locator[i + 1, word], -i * exponent[place]
+                )
         error = np.zeros_like(values)
         error[place, word] = self._times_power(numerator, -self._log[derivative])
         return error.T
@@ -618,10 +661,14 @@ class ReedSolomon:
             top = min(j, self.t)
             terms = self._times(locator[: top + 1], S[j - top : j + 1][::-1])
             discrepancy = np.bitwise_xor.reduce(terms, axis=0)
-            previous = np.concatenate([np.zeros_like(previous[:1]), previous[:-1]])  # times x
+            previous = np.concatenate(
+                [np.zeros_like(previous[:1]), previous[:-1]]
+            )  # times x
             following = locator ^ self._times(previous, discrepancy)
             grows = (discrepancy != 0) & (2 * length <= j)
-            previous[:, grows] = self._times_power(locator[:, grows], -self._log[discrepancy[grows]])
+            previous[:, grows] = self._times_power(
+                locator[:, grows], -self._log[discrepancy[grows]]
+            )
             length[grows] = j + 1 - length[grows]
             locator = following
         return locator
@@ -671,7 +718,10 @@ def miscorrection_rate(n: int, k: int, q: int, errors: int) -> float:
     d, t = n - k + 1, (n - k) // 2
     near = 0
     for w in range(max(d, e - t), min(n, e + t) + 1):
-        signed = ((-1) ** j * comb(w, j) * (q ** (w - d + 1 - j) - 1) for j in range(w - d + 1))
+        signed = (
+            (-1) ** j * comb(w, j) * (q ** (w - d + 1 - j) - 1)
+            for j in range(w - d + 1)
+        )
         words = comb(n, w) * sum(signed)
         # `out` symbols of a code word become zero, `other` another non-zero one, `new` zeros non-zero.
         for out in range(max(0, w - e), t + 1):
@@ -691,7 +741,9 @@ def _field(polynomial: int) -> tuple[Symbols, Integers]:
     power = 1
     for i in range(order):
         if log[power] >= 0:
-            raise ValueError(f"polynomial must be primitive, {polynomial:#x} is not: x has only {i} powers")
+            raise ValueError(
+                f"polynomial must be primitive, {polynomial:#x} is not: x has only {i} powers"
+            )
         exp[[i, i + order]], log[power] = power, i
         power = power << 1 if power << 1 <= order else power << 1 ^ polynomial
     return exp, log
@@ -725,7 +777,11 @@ def _symbols(name: str, value: ArrayLike, length: int | None, q: int) -> Symbols
     if array.dtype.kind not in "biu":
         raise TypeError(f"{name} must hold integers, got {array.dtype}")
     if array.ndim == 0 or array.shape[-1] == 0 or length not in (None, array.shape[-1]):
-        raise ValueError(f"{name} must have rows of length {length or 'at least 1'}, got shape {array.shape}")
+        raise ValueError(
+            f"{name} must have rows of length {length or 'at least 1'}, got shape {array.shape}"
+        )
     if array.size and (array.min() < 0 or array.max() >= q):
-        raise ValueError(f"{name} must hold symbols from 0 to {q - 1}, got {array.min()} to {array.max()}")
+        raise ValueError(
+            f"{name} must hold symbols from 0 to {q - 1}, got {array.min()} to {array.max()}"
+        )
     return array.astype(np.uint8 if q <= 256 else np.uint16)

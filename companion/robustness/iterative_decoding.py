@@ -87,7 +87,9 @@ def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:  # no
     l, r = _degrees(l, r)  # noqa: E741
     n = check_integer("n", n, r)
     if n * l % r or n * l // r < l:
-        raise ValueError(f"n * l must be a multiple of r and n at least r, got n={n}, l={l}, r={r}")
+        raise ValueError(
+            f"n * l must be a multiple of r and n at least r, got n={n}, l={l}, r={r}"
+        )
     bit = rng.permutation(np.repeat(np.arange(n), l))  # the bit at each edge
     check = np.repeat(np.arange(n * l // r), r)
     for _ in range(10_000):
@@ -95,13 +97,21 @@ def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:  # no
         order = np.argsort(edge, kind="stable")
         twice = order[1:][np.diff(edge[order]) == 0]
         if not twice.size:
-            return sparse.csr_array((np.ones(bit.size, np.uint8), (check, bit)), shape=(n * l // r, n))
-        for here, there in zip(twice, rng.integers(0, bit.size, twice.size), strict=True):
+            return sparse.csr_array(
+                (np.ones(bit.size, np.uint8), (check, bit)), shape=(n * l // r, n)
+            )
+        for here, there in zip(
+            twice, rng.integers(0, bit.size, twice.size), strict=True
+        ):
             bit[[here, there]] = bit[[there, here]]
-    raise ValueError(f"n must be larger to avoid double edges at random, got n={n}, l={l}, r={r}")
+    raise ValueError(
+        f"n must be larger to avoid double edges at random, got n={n}, l={l}, r={r}"
+    )
 
 
-def peel(parity_check: Any, words: ArrayLike, erased: ArrayLike) -> tuple[Bits, Booleans]:
+def peel(
+    parity_check: Any, words: ArrayLike, erased: ArrayLike
+) -> tuple[Bits, Booleans]:
     """Fill erased bits in from checks that miss only one, again and again, until no check helps.
 
     What remains erased is the largest *stopping set* among the erased bits: a set that every check meets not
@@ -152,20 +162,28 @@ def peel(parity_check: Any, words: ArrayLike, erased: ArrayLike) -> tuple[Bits, 
             f"words and erased must have rows of {H.shape[1]}, got {bits.shape} and {unknown.shape}"
         )
     if ((bits != 0) & (bits != 1) & ~unknown).any():
-        raise ValueError("words must hold 0 and 1 wherever they are not erased, got something else")
+        raise ValueError(
+            "words must hold 0 and 1 wherever they are not erased, got something else"
+        )
     shape = bits.shape
-    value = np.where(unknown, 0, bits).reshape(-1, H.shape[1]).T.astype(np.int32)  # (n, B)
+    value = (
+        np.where(unknown, 0, bits).reshape(-1, H.shape[1]).T.astype(np.int32)
+    )  # (n, B)
     missing = unknown.reshape(-1, H.shape[1]).T.astype(np.int32)
     active = np.arange(value.shape[1])
     while active.size:
         alone = (H @ missing[:, active]) == 1  # (m, B): checks that miss one bit
         solved = missing[:, active] * (H.T @ alone.astype(np.int32)) > 0
         # An unknown bit counts as 0, so the parity of the known ones is what the missing bit must be.
-        says_one = (H.T @ (alone & (H @ value[:, active] % 2 == 1)).astype(np.int32)) > 0
+        says_one = (
+            H.T @ (alone & (H @ value[:, active] % 2 == 1)).astype(np.int32)
+        ) > 0
         value[:, active] += solved & says_one
         missing[:, active] -= solved
         active = active[solved.any(axis=0)]
-    return value.T.astype(np.uint8).reshape(shape), missing.T.astype(bool).reshape(shape)
+    return value.T.astype(np.uint8).reshape(shape), missing.T.astype(bool).reshape(
+        shape
+    )
 
 
 @dataclass(frozen=True)
@@ -178,7 +196,9 @@ class Beliefs:
     converged: Booleans  # (...) whether `bits` satisfies every check
 
 
-def sum_product(parity_check: Any, llr: ArrayLike, iterations: int = 50, early_stop: bool = True) -> Beliefs:
+def sum_product(
+    parity_check: Any, llr: ArrayLike, iterations: int = 50, early_stop: bool = True
+) -> Beliefs:
     r"""Decode by belief propagation: exact where the graph is a tree, excellent where its cycles are long.
 
     In each round bits and checks exchange log-likelihood ratios along the edges of the graph,
@@ -233,22 +253,34 @@ def sum_product(parity_check: Any, llr: ArrayLike, iterations: int = 50, early_s
     check_integer("iterations", iterations, 1)
     channel = real_array("llr", llr)
     if channel.ndim == 0 or channel.shape[-1] != H.shape[1]:
-        raise ValueError(f"llr must have rows of {H.shape[1]}, got shape {channel.shape}")
+        raise ValueError(
+            f"llr must have rows of {H.shape[1]}, got shape {channel.shape}"
+        )
     degree = np.diff(H.indptr)
     if (degree == 0).any():
-        raise ValueError("parity_check must have a bit in every check, got an empty row")
+        raise ValueError(
+            "parity_check must have a bit in every check, got an empty row"
+        )
     # Edges stand in slots (check, position). Checks with fewer bits get slots that always say +1.
-    slot = np.flatnonzero((np.arange(degree.max()) < degree[:, None]).T.ravel())  # position-major
+    slot = np.flatnonzero(
+        (np.arange(degree.max()) < degree[:, None]).T.ravel()
+    )  # position-major
     position, check = slot // len(degree), slot % len(degree)
     bit = H.indices[H.indptr[check] + position]
     gather = sparse.csr_array(
-        (np.ones(slot.size), (bit, slot)), shape=(H.shape[1], degree.size * degree.max())
+        (np.ones(slot.size), (bit, slot)),
+        shape=(H.shape[1], degree.size * degree.max()),
     )
     shape, channel = channel.shape, channel.reshape(-1, H.shape[1]).T  # (n, B)
     total = channel.copy()
-    used, done = np.zeros(channel.shape[1], dtype=np.int64), np.zeros(channel.shape[1], dtype=bool)
+    used, done = (
+        np.zeros(channel.shape[1], dtype=np.int64),
+        np.zeros(channel.shape[1], dtype=bool),
+    )
     active, belief = np.arange(channel.shape[1]), channel
-    u = np.zeros((degree.max() * degree.size, active.size))  # messages from checks, by slot
+    u = np.zeros(
+        (degree.max() * degree.size, active.size)
+    )  # messages from checks, by slot
     while active.size and used[active[0]] < iterations:
         x = np.ones_like(u)
         x[slot] = np.tanh((belief[bit] - u[slot]) / 2)
@@ -258,9 +290,15 @@ def sum_product(parity_check: Any, llr: ArrayLike, iterations: int = 50, early_s
         used[active] += 1
         done[active] = satisfied = ~(H @ (belief < 0) % 2).any(axis=0)
         if early_stop and satisfied.any():
-            active, u, belief = active[~satisfied], u[:, ~satisfied], belief[:, ~satisfied]
+            active, u, belief = (
+                active[~satisfied],
+                u[:, ~satisfied],
+                belief[:, ~satisfied],
+            )
     bits = (total < 0).T.astype(np.uint8).reshape(shape)
-    return Beliefs(bits, total.T.reshape(shape), used.reshape(shape[:-1]), done.reshape(shape[:-1]))
+    return Beliefs(
+        bits, total.T.reshape(shape), used.reshape(shape[:-1]), done.reshape(shape[:-1])
+    )
 
 
 def bec_threshold(l: int, r: int) -> float:  # noqa: E741
@@ -370,7 +408,9 @@ def _lowest(f: Callable[[Floats], Floats], top: float) -> float:
     grid = np.geomspace(1e-12, top * (1 - 1e-12), 4000)
     best = int(f(grid).argmin())
     bracket = grid[max(best - 1, 0)], grid[min(best + 1, grid.size - 1)]
-    refined = minimize_scalar(f, bounds=bracket, method="bounded", options={"xatol": 1e-14})
+    refined = minimize_scalar(
+        f, bounds=bracket, method="bounded", options={"xatol": 1e-14}
+    )
     return float(min(refined.fun, f(grid[best])))
 
 
@@ -381,11 +421,15 @@ def _degrees(l: int, r: int) -> tuple[int, int]:  # noqa: E741
 
 def _checks(parity_check: Any) -> Any:
     """Return a parity-check matrix as a csr_array of uint8 that stores its ones only."""
-    matrix = sparse.csr_array(parity_check if sparse.issparse(parity_check) else np.asarray(parity_check))
+    matrix = sparse.csr_array(
+        parity_check if sparse.issparse(parity_check) else np.asarray(parity_check)
+    )
     if matrix.dtype.kind not in "biu":
         raise TypeError(f"parity_check must hold bits, got {matrix.dtype}")
     if matrix.ndim != 2 or 0 in matrix.shape:
-        raise ValueError(f"parity_check must have shape (m, n) with m, n >= 1, got {matrix.shape}")
+        raise ValueError(
+            f"parity_check must have shape (m, n) with m, n >= 1, got {matrix.shape}"
+        )
     matrix.sum_duplicates()
     if ((matrix.data != 0) & (matrix.data != 1)).any():
         raise ValueError("parity_check must hold 0 and 1 only")

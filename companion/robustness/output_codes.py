@@ -87,7 +87,9 @@ def minimum_distance(words: ArrayLike) -> int:
     return int(np.count_nonzero(words[first] != words[second], axis=1).min())
 
 
-def choose_words(words: ArrayLike, classes: int, rng: np.random.Generator, tries: int = 2000) -> Bits:
+def choose_words(
+    words: ArrayLike, classes: int, rng: np.random.Generator, tries: int = 2000
+) -> Bits:
     r"""Pick rows of a code for some classes, so that the columns are problems as different as possible.
 
     Among random picks the first is kept for which the least of
@@ -128,7 +130,9 @@ def choose_words(words: ArrayLike, classes: int, rng: np.random.Generator, tries
     best, most = words[:K], 0.0
     for _ in range(check_integer("tries", tries, 1)):
         pick = words[rng.permutation(len(words))[:K]]
-        signs = np.hstack([1.0 - 2.0 * pick, np.ones((K, 1))])  # and the constant column
+        signs = np.hstack(
+            [1.0 - 2.0 * pick, np.ones((K, 1))]
+        )  # and the constant column
         agreement = np.abs(signs.T @ signs) - K * np.eye(signs.shape[1])
         separation = (K - agreement.max()) / 2
         if separation > most:
@@ -191,7 +195,9 @@ class ErrorCorrectingOutputCode:
             raise ValueError("code must hold at least two rows, no two of them equal")
         constant = (self.code == self.code[0]).all(axis=0)
         if constant.any():
-            raise ValueError(f"code must have no constant column, column {constant.argmax()} is one")
+            raise ValueError(
+                f"code must have no constant column, column {constant.argmax()} is one"
+            )
         self.learners: list[Any] = []
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> ErrorCorrectingOutputCode:
@@ -216,12 +222,16 @@ class ErrorCorrectingOutputCode:
         """
         X, y = real_array("X", X, (None, None)), np.asarray(y)
         if y.shape != X.shape[:1]:
-            raise ValueError(f"y must hold one label for each of {len(X)} rows, got shape {y.shape}")
+            raise ValueError(
+                f"y must hold one label for each of {len(X)} rows, got shape {y.shape}"
+            )
         if y.dtype.kind == "f" and not np.isfinite(y).all():
             raise ValueError("y must be finite, got NaN or infinity")
         classes, index = np.unique(y, return_inverse=True)
         if len(classes) != len(self.code):
-            raise ValueError(f"y must have {len(self.code)} classes, one per row of code, got {len(classes)}")
+            raise ValueError(
+                f"y must have {len(self.code)} classes, one per row of code, got {len(classes)}"
+            )
         learners = [copy.deepcopy(self.learner) for _ in self.code.T]
         for learner, column in zip(learners, self.code.T, strict=True):
             learner.fit(X, column[index])
@@ -247,10 +257,13 @@ class ErrorCorrectingOutputCode:
             If it is not fitted, `X` is not finite or has another number of features.
         """
         if not self.learners:
-            raise ValueError("ErrorCorrectingOutputCode must be fitted before it is asked, call fit first")
+            raise ValueError(
+                "ErrorCorrectingOutputCode must be fitted before it is asked, call fit first"
+            )
         X = real_array("X", X, (None, self._features))
         return _bits(
-            "the learners' answers", np.column_stack([learner.predict(X) for learner in self.learners])
+            "the learners' answers",
+            np.column_stack([learner.predict(X) for learner in self.learners]),
         )
 
     def decode(self, bits: ArrayLike) -> NDArray[Any]:
@@ -272,10 +285,14 @@ class ErrorCorrectingOutputCode:
             If it is not fitted or `bits` is no such array.
         """
         if not self.learners:
-            raise ValueError("ErrorCorrectingOutputCode must be fitted before it decodes, call fit first")
+            raise ValueError(
+                "ErrorCorrectingOutputCode must be fitted before it decodes, call fit first"
+            )
         bits = _bits("bits", bits)
         if bits.shape[1] != self.code.shape[1]:
-            raise ValueError(f"bits must have rows of length {self.code.shape[1]}, got shape {bits.shape}")
+            raise ValueError(
+                f"bits must have rows of length {self.code.shape[1]}, got shape {bits.shape}"
+            )
         distance = np.count_nonzero(bits[:, None] != self.code, axis=2)  # (N, K)
         return np.asarray(self.classes[distance.argmin(axis=1)])
 

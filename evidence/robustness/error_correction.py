@@ -33,9 +33,15 @@ def _peers(n, k, polynomial, first_root):
     ours = ReedSolomon(n, k, polynomial, first_root)
     # galois shortens a code of full length itself, given shorter messages.
     full = field.order - 1
-    theirs = galois.ReedSolomon(full, full - n + k, field=field, alpha=field.primitive_element, c=first_root)
+    theirs = galois.ReedSolomon(
+        full, full - n + k, field=field, alpha=field.primitive_element, c=first_root
+    )
     codec = reedsolo.RSCodec(
-        n - k, nsize=n, fcr=first_root, prim=polynomial, c_exp=polynomial.bit_length() - 1
+        n - k,
+        nsize=n,
+        fcr=first_root,
+        prim=polynomial,
+        c_exp=polynomial.bit_length() - 1,
     )
     return ours, field, theirs, codec
 
@@ -54,7 +60,9 @@ def _word(codec, symbols):
 
 def _spoil(words, errors, q, rng):
     received = words.copy()
-    places = rng.permuted(np.tile(np.arange(words.shape[1]), (len(words), 1)), axis=1)[:, :errors]
+    places = rng.permuted(np.tile(np.arange(words.shape[1]), (len(words), 1)), axis=1)[
+        :, :errors
+    ]
     values = rng.integers(1, q, places.shape).astype(words.dtype)
     rows = np.arange(len(words))[:, None]
     received[rows, places] ^= values
@@ -84,16 +92,20 @@ def _code_words():
             decoded, corrected = ours.decode(received)
             same, counted = theirs.decode(field(received), errors=True)
             if not (decoded == message).all() or not (corrected == errors).all():
-                raise AssertionError(f"ours does not correct {errors} errors in RS({n}, {k})")
-            corrections += np.count_nonzero(decoded != np.asarray(same)) + np.count_nonzero(
-                corrected != counted
-            )
+                raise AssertionError(
+                    f"ours does not correct {errors} errors in RS({n}, {k})"
+                )
+            corrections += np.count_nonzero(
+                decoded != np.asarray(same)
+            ) + np.count_nonzero(corrected != counted)
             corrections += sum(
                 _reedsolo_decode(codec, row) != sent.tolist()
                 for row, sent in zip(received[:20], message[:20], strict=True)
             )
         if differ or corrections:
-            raise AssertionError(f"RS({n}, {k}): {differ} symbols and {corrections} corrections differ")
+            raise AssertionError(
+                f"RS({n}, {k}): {differ} symbols and {corrections} corrections differ"
+            )
         rows.append(
             {
                 "code": f"({n}, {k})",
@@ -107,7 +119,9 @@ def _code_words():
         )
     defaults = [ReedSolomon(2**m - 1, 2**m - 3).polynomial for m in range(2, 13)]
     if defaults != [int(galois.conway_poly(2, m)) for m in range(2, 13)]:
-        raise AssertionError("the default polynomials are not galois's Conway polynomials")
+        raise AssertionError(
+            "the default polynomials are not galois's Conway polynomials"
+        )
     return rows
 
 
@@ -120,7 +134,9 @@ def _linear_codes():
         rng = np.random.default_rng(n + k)
         message = rng.integers(0, 2, (500, k)).astype(np.uint8)
         words = ours.encode(message[:, ::-1])[:, ::-1]
-        differ = np.count_nonzero(words != np.asarray(theirs.encode(galois.GF2(message))))
+        differ = np.count_nonzero(
+            words != np.asarray(theirs.encode(galois.GF2(message)))
+        )
         for errors in range(theirs.t + 1):
             received = _spoil(words, errors, 2, rng)
             decoded, corrected = ours.decode(received[:, ::-1])
@@ -130,7 +146,12 @@ def _linear_codes():
         if differ:
             raise AssertionError(f"BCH({n}, {k}): {differ} entries differ from galois")
         rows.append(
-            {"code": f"({n}, {k})", "corrects": int(theirs.t), "words": 500, "bits_that_differ": int(differ)}
+            {
+                "code": f"({n}, {k})",
+                "corrects": int(theirs.t),
+                "words": 500,
+                "bits_that_differ": int(differ),
+            }
         )
     # Our Hamming code is galois's with the columns in another order.
     ours, theirs = hamming(3), galois.BCH(7, 4)
@@ -138,14 +159,18 @@ def _linear_codes():
     messages = np.arange(16)[:, None] >> np.arange(4) & 1
     moved = np.zeros((16, 7), dtype=int)
     moved[:, position - 1] = np.asarray(theirs.encode(galois.GF2(messages)))
-    if {tuple(w) for w in moved.tolist()} != {tuple(w) for w in ours.encode(messages).tolist()}:
+    if {tuple(w) for w in moved.tolist()} != {
+        tuple(w) for w in ours.encode(messages).tolist()
+    }:
         raise AssertionError("Hamming (7, 4) is another code than galois's")
     return rows
 
 
 def _crc32():
     rng = np.random.default_rng(1)
-    differ = sum(crc32(data) != zlib.crc32(data) for data in map(rng.bytes, range(2000)))
+    differ = sum(
+        crc32(data) != zlib.crc32(data) for data in map(rng.bytes, range(2000))
+    )
     if differ:
         raise AssertionError(f"{differ} of 2000 check sums differ from zlib's")
     return {"messages": 2000, "lengths": "0 to 1999 bytes", "sums_that_differ": differ}
@@ -175,7 +200,9 @@ def _beyond_t():
         answers = [_reedsolo_decode(codec, row) for row in received[:some]]
         rate = miscorrection_rate(n, k, ours.q, errors)
         if abs(accepted.mean() - rate) > 4 * np.sqrt(rate * (1 - rate) / words):
-            raise AssertionError(f"RS({n}, {k}): miscorrected {accepted.mean()}, exactly {rate}")
+            raise AssertionError(
+                f"RS({n}, {k}): miscorrected {accepted.mean()}, exactly {rate}"
+            )
         rows.append(
             {
                 "code": f"({n}, {k})",
@@ -187,7 +214,9 @@ def _beyond_t():
                 "galois_accepted": float(claimed.mean()),
                 "galois_no_code_word": float((claimed & no_word).mean()),
                 "reedsolo_words": some,
-                "reedsolo_accepted": float(np.mean([answer is not None for answer in answers])),
+                "reedsolo_accepted": float(
+                    np.mean([answer is not None for answer in answers])
+                ),
             }
         )
     return rows
@@ -204,7 +233,10 @@ def _speed():
     if not (decoded == message).all() or not (corrected == 16).all():
         raise AssertionError("not every word with 16 errors was corrected")
     their_message, their_received = field(message), field(received)
-    few = [bytes(row.tolist()) for row in message[:10]], [bytes(row.tolist()) for row in received[:10]]
+    few = (
+        [bytes(row.tolist()) for row in message[:10]],
+        [bytes(row.tolist()) for row in received[:10]],
+    )
     times = record.interleaved(
         {
             "encode_ours": lambda: ours.encode(message),
@@ -222,7 +254,9 @@ def _speed():
     times |= record.interleaved(
         {
             "hamming_decode_ours_100000_words": lambda: code.decode(bits),
-            "hamming_decode_galois_2000_words": lambda: bch.decode(their_bits, errors=True),
+            "hamming_decode_galois_2000_words": lambda: bch.decode(
+                their_bits, errors=True
+            ),
             "crc32_ours_1_MB": lambda: crc32(data),
             "crc32_zlib_1_MB": lambda: zlib.crc32(data),
         },
@@ -232,15 +266,23 @@ def _speed():
     ratios = {
         "encode_galois_over_ours": median["encode_galois"] / median["encode_ours"],
         "decode_galois_over_ours": median["decode_galois"] / median["decode_ours"],
-        "encode_reedsolo_over_ours": 100 * median["encode_reedsolo_10_words"] / median["encode_ours"],
-        "decode_reedsolo_over_ours": 100 * median["decode_reedsolo_10_words"] / median["decode_ours"],
+        "encode_reedsolo_over_ours": 100
+        * median["encode_reedsolo_10_words"]
+        / median["encode_ours"],
+        "decode_reedsolo_over_ours": 100
+        * median["decode_reedsolo_10_words"]
+        / median["decode_ours"],
         "hamming_galois_over_ours": 50
         * median["hamming_decode_galois_2000_words"]
         / median["hamming_decode_ours_100000_words"],
         "crc32_zlib_over_ours": median["crc32_zlib_1_MB"] / median["crc32_ours_1_MB"],
     }
     # zlib is compiled and wins by far; the lesson says so.
-    slow = {name: ratio for name, ratio in ratios.items() if ratio < 0.8 and "crc32" not in name}
+    slow = {
+        name: ratio
+        for name, ratio in ratios.items()
+        if ratio < 0.8 and "crc32" not in name
+    }
     if slow:
         raise AssertionError(f"clearly slower than the peer: {slow}")
     return {

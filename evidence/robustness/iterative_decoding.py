@@ -15,7 +15,13 @@ from evidence import record
 PEERS = ["ldpc"]
 
 # Richardson and Urbanke's tables, as printed; the one of algorithm A is cut off, not rounded.
-PUBLISHED = {(3, 6): 0.4294, (3, 4): 0.6474, (3, 5): 0.5176, (4, 8): 0.3834, (5, 10): 0.3416}
+PUBLISHED = {
+    (3, 6): 0.4294,
+    (3, 4): 0.6474,
+    (3, 5): 0.5176,
+    (4, 8): 0.3834,
+    (5, 10): 0.3416,
+}
 PUBLISHED_A = 0.0394
 
 
@@ -33,14 +39,29 @@ def _thresholds():
     for (l, r), published in PUBLISHED.items():  # noqa: E741
         computed = bec_threshold(l, r)
         if round(computed, 4) != published:
-            raise AssertionError(f"threshold of ({l}, {r}) is {computed}, published {published}")
-        rows.append({"code": f"({l}, {r})", "computed": computed, "published": published, "shannon": l / r})
+            raise AssertionError(
+                f"threshold of ({l}, {r}) is {computed}, published {published}"
+            )
+        rows.append(
+            {
+                "code": f"({l}, {r})",
+                "computed": computed,
+                "published": published,
+                "shannon": l / r,
+            }
+        )
     gallager = gallager_a_threshold(3, 6)
     if np.floor(gallager * 1e4) / 1e4 != PUBLISHED_A:
-        raise AssertionError(f"Gallager A's threshold is {gallager}, published {PUBLISHED_A}")
+        raise AssertionError(
+            f"Gallager A's threshold is {gallager}, published {PUBLISHED_A}"
+        )
     return {
         "erasures": rows,
-        "gallager_a": {"code": "(3, 6)", "computed": gallager, "published": PUBLISHED_A},
+        "gallager_a": {
+            "code": "(3, 6)",
+            "computed": gallager,
+            "published": PUBLISHED_A,
+        },
     }
 
 
@@ -53,12 +74,19 @@ def _waterfall(codes=10, blocks=300):
         for seed in range(codes):
             rng = np.random.default_rng(seed)
             H = regular_ldpc(n, 3, 6, rng)
-            u = rng.random((blocks, n))  # the same draws at every rate: more erasures never help
+            u = rng.random(
+                (blocks, n)
+            )  # the same draws at every rate: more erasures never help
             for i, rate in enumerate(rates):
                 unknown = peel(H, np.zeros((blocks, n), dtype=int), u < rate)[1]
-                failed[seed, i], left[seed, i] = unknown.any(axis=1).mean(), unknown.mean()
+                failed[seed, i], left[seed, i] = (
+                    unknown.any(axis=1).mean(),
+                    unknown.mean(),
+                )
         if (np.diff(failed) < 0).any():
-            raise AssertionError("a block was lost with fewer erasures and recovered with more")
+            raise AssertionError(
+                "a block was lost with fewer erasures and recovered with more"
+            )
         half = [float(np.interp(0.5, row, rates)) for row in failed]
         rows[str(n)] = {
             "block_failure": failed.mean(axis=0).tolist(),
@@ -69,16 +97,32 @@ def _waterfall(codes=10, blocks=300):
             "rate_of_half_failure_sd": float(np.std(half, ddof=1)),
             # From one block in ten lost to nine in ten: the width of the fall.
             "width": float(
-                np.mean([np.interp(0.9, row, rates) - np.interp(0.1, row, rates) for row in failed])
+                np.mean(
+                    [
+                        np.interp(0.9, row, rates) - np.interp(0.1, row, rates)
+                        for row in failed
+                    ]
+                )
             ),
         }
     widths = [row["width"] for row in rows.values()]
-    distance = [abs(row["rate_of_half_failure"] - bec_threshold(3, 6)) for row in rows.values()]
-    if sorted(widths, reverse=True) != widths or sorted(distance, reverse=True) != distance:
+    distance = [
+        abs(row["rate_of_half_failure"] - bec_threshold(3, 6)) for row in rows.values()
+    ]
+    if (
+        sorted(widths, reverse=True) != widths
+        or sorted(distance, reverse=True) != distance
+    ):
         raise AssertionError(
             f"the waterfall does not close on its threshold: widths {widths}, distances {distance}"
         )
-    return {"code": "(3, 6)", "codes": codes, "blocks": blocks, "erasure_rate": rates, "n": rows}
+    return {
+        "code": "(3, 6)",
+        "codes": codes,
+        "blocks": blocks,
+        "erasure_rate": rates,
+        "n": rows,
+    }
 
 
 def _problem(n, p, blocks, seed):
@@ -149,7 +193,10 @@ def _speed():
         H, errors, peer = _problem(1200, p, 100, 0)
         ours, theirs = _ours(H, errors, p), _theirs(H, errors, peer)
         times = record.interleaved(
-            {"ours": lambda: _ours(H, errors, p), "ldpc": lambda: _theirs(H, errors, peer)},  # noqa: B023
+            {
+                "ours": lambda: _ours(H, errors, p),
+                "ldpc": lambda: _theirs(H, errors, peer),
+            },  # noqa: B023
             repeats=7,
         )
         result[f"crossover {p}"] = {

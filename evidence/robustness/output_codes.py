@@ -43,7 +43,9 @@ def _agreement(seeds=10):
     for seed in range(seeds):
         train, test, y_train, _ = _split(seed)
         tree = DecisionTreeClassifier(random_state=seed)
-        peer = OutputCodeClassifier(tree, code_size=1.5, random_state=seed).fit(train, y_train)
+        peer = OutputCodeClassifier(tree, code_size=1.5, random_state=seed).fit(
+            train, y_train
+        )
         code = (peer.code_book_ > 0).astype(int)
         if minimum_distance(code) == 0 or (code == code[0]).all(axis=0).any():
             continue
@@ -51,9 +53,16 @@ def _agreement(seeds=10):
         distance = np.sort((ours.bits(test)[:, None] != ours.code).sum(axis=2), axis=1)
         clear = distance[:, 0] < distance[:, 1]
         if (ours.predict(test)[clear] != peer.predict(test)[clear]).any():
-            raise AssertionError(f"decisions differ from scikit-learn's without a tie, seed {seed}")
+            raise AssertionError(
+                f"decisions differ from scikit-learn's without a tie, seed {seed}"
+            )
         clear_rows, ties = clear_rows + int(clear.sum()), ties + int((~clear).sum())
-    return {"seeds": seeds, "decisions": clear_rows, "decisions_that_differ": 0, "ties_not_compared": ties}
+    return {
+        "seeds": seeds,
+        "decisions": clear_rows,
+        "decisions_that_differ": 0,
+        "ties_not_compared": ties,
+    }
 
 
 def _inverted_bits(seeds=10, most=4):
@@ -62,7 +71,10 @@ def _inverted_bits(seeds=10, most=4):
     direct, distances = [], []
     for seed in range(seeds):
         train, test, y_train, y_test = _split(seed)
-        tree, rng = DecisionTreeClassifier(random_state=seed), np.random.default_rng(seed)
+        tree, rng = (
+            DecisionTreeClassifier(random_state=seed),
+            np.random.default_rng(seed),
+        )
         direct.append(tree.fit(train, y_train).score(test, y_test))
         codes = {
             "bch": choose_words(bch_15_5(), 10, rng),
@@ -71,9 +83,13 @@ def _inverted_bits(seeds=10, most=4):
         }
         distances.append(minimum_distance(codes["random"]))
         for name, code in codes.items():
-            model = ErrorCorrectingOutputCode(DecisionTreeClassifier(random_state=seed), code)
+            model = ErrorCorrectingOutputCode(
+                DecisionTreeClassifier(random_state=seed), code
+            )
             bits = model.fit(train, y_train).bits(test)
-            accuracy[name].append([_mean_accuracy(model, bits, y_test, k) for k in range(most + 1)])
+            accuracy[name].append(
+                [_mean_accuracy(model, bits, y_test, k) for k in range(most + 1)]
+            )
     rows = {"direct_tree": _spread([[a] for a in direct])}
     rows |= {name: _spread(table) for name, table in accuracy.items()}
     return {
@@ -130,16 +146,26 @@ def _random_codes(seeds=200):
     distance = []
     for seed in range(seeds):
         stump = DecisionTreeClassifier(max_depth=1, random_state=0)
-        book = OutputCodeClassifier(stump, code_size=1.5, random_state=seed).fit(X, y).code_book_
+        book = (
+            OutputCodeClassifier(stump, code_size=1.5, random_state=seed)
+            .fit(X, y)
+            .code_book_
+        )
         distance.append(minimum_distance((book > 0).astype(int)))
-    return {"seeds": seeds, "codes_by_distance": np.bincount(distance).tolist(), "bch_distance": 7}
+    return {
+        "seeds": seeds,
+        "codes_by_distance": np.bincount(distance).tolist(),
+        "bch_distance": 7,
+    }
 
 
 def _speed():
     train, test, y_train, y_test = _split(0)
     tree = DecisionTreeClassifier(random_state=0)
     peer = OutputCodeClassifier(tree, code_size=1.5, random_state=0).fit(train, y_train)
-    ours = ErrorCorrectingOutputCode(tree, (peer.code_book_ > 0).astype(int)).fit(train, y_train)
+    ours = ErrorCorrectingOutputCode(tree, (peer.code_book_ > 0).astype(int)).fit(
+        train, y_train
+    )
     times = record.interleaved(
         {
             "fit_ours": lambda: ours.fit(train, y_train),

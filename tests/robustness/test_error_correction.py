@@ -61,7 +61,11 @@ def _cyclic_parity_check(n, generator):
     columns, power = [], 1
     for _ in range(n):
         columns.append(power)
-        power = power << 1 if (power << 1).bit_length() < generator.bit_length() else power << 1 ^ generator
+        power = (
+            power << 1
+            if (power << 1).bit_length() < generator.bit_length()
+            else power << 1 ^ generator
+        )
     return np.array(columns) >> np.arange(generator.bit_length() - 1)[:, None] & 1
 
 
@@ -81,12 +85,16 @@ def test_failure_probability_is_the_sum_over_every_error_pattern(n, p):
     weight = _all_words(2, n).sum(axis=1)
     for t in range(n):
         expected = (p**weight * (1 - p) ** (n - weight))[weight > t].sum()
-        np.testing.assert_allclose(failure_probability(n, t, p), expected, rtol=1e-12, atol=1e-300)
+        np.testing.assert_allclose(
+            failure_probability(n, t, p), expected, rtol=1e-12, atol=1e-300
+        )
 
 
 def test_triple_redundancy_helps_exactly_below_one_half():
     p = np.array([0.01, 0.49, 0.5, 0.51])
-    np.testing.assert_allclose(failure_probability(3, 1, p), 3 * p**2 - 2 * p**3, rtol=1e-13)
+    np.testing.assert_allclose(
+        failure_probability(3, 1, p), 3 * p**2 - 2 * p**3, rtol=1e-13
+    )
     assert (np.sign(failure_probability(3, 1, p) - p).round() == [-1, -1, 0, 1]).all()
 
 
@@ -95,7 +103,9 @@ def test_triple_redundancy_helps_exactly_below_one_half():
 
 def test_hamming_seven_four_has_sixteen_words_of_weights_one_seven_seven_one():
     words = hamming(3).encode(_all_words(2, 4))
-    np.testing.assert_array_equal(np.bincount(words.sum(axis=1)), [1, 0, 0, 7, 7, 0, 0, 1])
+    np.testing.assert_array_equal(
+        np.bincount(words.sum(axis=1)), [1, 0, 0, 7, 7, 0, 0, 1]
+    )
 
 
 def test_hamming_seven_four_corrects_all_112_single_errors():
@@ -111,7 +121,9 @@ def test_hamming_seven_four_corrects_all_112_single_errors():
 def test_the_syndrome_of_a_hamming_code_is_the_position_of_the_error(r):
     code, rng = hamming(r), np.random.default_rng(r)
     word = code.encode(rng.integers(0, 2, code.k))
-    received = word ^ np.vstack([np.zeros((1, code.n), dtype=np.uint8), np.eye(code.n, dtype=np.uint8)])
+    received = word ^ np.vstack(
+        [np.zeros((1, code.n), dtype=np.uint8), np.eye(code.n, dtype=np.uint8)]
+    )
     np.testing.assert_array_equal(code.syndrome(received), np.arange(2**r))
     assert (code.n, code.k) == (2**r - 1, 2**r - 1 - r)
 
@@ -121,7 +133,9 @@ def test_hamming_codes_are_perfect_so_two_errors_always_end_in_a_wrong_word():
     assert (code.decode(_all_words(2, 7))[1] >= 0).all()
     message, corrected = code.decode(_patterns(7, 2))  # sent: the zero word
     assert (corrected == 1).all()
-    assert message.any(axis=1).sum() == 21  # every one of the wrong words has a wrong message
+    assert (
+        message.any(axis=1).sum() == 21
+    )  # every one of the wrong words has a wrong message
 
 
 def test_hamming_failure_and_bit_error_rates_are_the_exact_sums():
@@ -150,7 +164,9 @@ def test_secded_eight_four_corrects_every_single_and_detects_every_double_error(
     np.testing.assert_array_equal(decoded, doubles[..., code.message_positions])
 
 
-@pytest.mark.parametrize(("k", "n"), [(1, 4), (4, 8), (8, 13), (11, 16), (32, 39), (64, 72)])
+@pytest.mark.parametrize(
+    ("k", "n"), [(1, 4), (4, 8), (8, 13), (11, 16), (32, 39), (64, 72)]
+)
 def test_secded_words_have_the_published_lengths_and_powers(k, n):
     code = secded(k)
     assert code.n == n
@@ -175,7 +191,8 @@ def test_naive_secded_without_the_overall_parity_passes_double_errors_on_silentl
 
 
 @pytest.mark.parametrize(
-    ("n", "generator", "t"), [(15, 0b10100110111, 3), (15, 0b111010001, 2), (23, 0b101011100011, 3)]
+    ("n", "generator", "t"),
+    [(15, 0b10100110111, 3), (15, 0b111010001, 2), (23, 0b101011100011, 3)],
 )
 def test_cyclic_codes_correct_every_pattern_of_up_to_t_errors(n, generator, t):
     H = _cyclic_parity_check(n, generator)
@@ -207,9 +224,13 @@ def test_the_generator_spans_the_null_space_of_the_checks(checks, k, seed):
     ]
     code = LinearCode(H, 0)
     words = {tuple(w) for w in code.encode(_all_words(2, k)).tolist()}
-    assert words == {tuple(w) for w in _all_words(2, checks + k).tolist() if not (H @ w % 2).any()}
+    assert words == {
+        tuple(w) for w in _all_words(2, checks + k).tolist() if not (H @ w % 2).any()
+    }
     messages = _all_words(2, k)
-    np.testing.assert_array_equal(code.encode(messages)[:, code.message_positions], messages)
+    np.testing.assert_array_equal(
+        code.encode(messages)[:, code.message_positions], messages
+    )
 
 
 # CRC-32
@@ -255,7 +276,12 @@ RS73 = ReedSolomon(7, 3)
 
 def test_reed_solomon_words_vanish_at_the_chosen_roots_and_carry_the_message():
     rng = np.random.default_rng(0)
-    for n, k, polynomial, b in [(7, 3, 0xD, 0), (15, 9, 0x19, 1), (20, 10, 0x11D, 5), (40, 33, 0x409, 2)]:
+    for n, k, polynomial, b in [
+        (7, 3, 0xD, 0),
+        (15, 9, 0x19, 1),
+        (20, 10, 0x11D, 5),
+        (40, 33, 0x409, 2),
+    ]:
         code = ReedSolomon(n, k, polynomial, b)
         message = rng.integers(0, code.q, (3, k))
         words = code.encode(message)
@@ -287,7 +313,9 @@ def test_the_default_is_the_conway_polynomial_of_the_smallest_field_that_holds_n
         0x1002D,
     ]
     for m, polynomial in enumerate(conway, start=2):
-        assert ReedSolomon(2**m - 1, 2**m - 3).polynomial == polynomial  # and it is primitive, or this raises
+        assert (
+            ReedSolomon(2**m - 1, 2**m - 3).polynomial == polynomial
+        )  # and it is primitive, or this raises
         assert ReedSolomon(2 ** (m - 1), 2 ** (m - 1) - 1).polynomial == polynomial
 
 
@@ -315,18 +343,27 @@ def test_weights_of_all_words_are_those_of_a_maximum_distance_separable_code():
     assert weights.tolist() == [1, 0, 0, 0, 0, 147, 147, 217]
 
 
-@pytest.mark.parametrize(("n", "k", "polynomial", "b"), [(6, 2, 0xB, 1), (5, 2, 0xD, 0), (3, 1, 0x7, 1)])
-def test_decoding_is_the_search_for_a_code_word_within_t_on_the_whole_space(n, k, polynomial, b):
+@pytest.mark.parametrize(
+    ("n", "k", "polynomial", "b"), [(6, 2, 0xB, 1), (5, 2, 0xD, 0), (3, 1, 0x7, 1)]
+)
+def test_decoding_is_the_search_for_a_code_word_within_t_on_the_whole_space(
+    n, k, polynomial, b
+):
     code = ReedSolomon(n, k, polynomial, b)
     messages, received = _all_words(code.q, k), _all_words(code.q, n)
     decoded, corrected = code.decode(received)
-    nearest, distance = np.zeros(len(received), dtype=int), np.full(len(received), n + 1)
+    nearest, distance = (
+        np.zeros(len(received), dtype=int),
+        np.full(len(received), n + 1),
+    )
     for i, word in enumerate(code.encode(messages)):
         here = np.count_nonzero(received != word, axis=1)
         nearest[here < distance], distance = i, np.minimum(here, distance)
     inside = distance <= code.t
     np.testing.assert_array_equal(corrected, np.where(inside, distance, -1))
-    np.testing.assert_array_equal(decoded, np.where(inside[:, None], messages[nearest], received[:, :k]))
+    np.testing.assert_array_equal(
+        decoded, np.where(inside[:, None], messages[nearest], received[:, :k])
+    )
 
 
 def test_two_errors_in_reed_solomon_seven_five_are_miscorrected_735_times_of_1029():
@@ -335,8 +372,12 @@ def test_two_errors_in_reed_solomon_seven_five_are_miscorrected_735_times_of_102
     decoded, corrected = code.decode(code.encode(message) ^ errors)
     miscorrected = corrected >= 0
     assert (miscorrected.sum(), len(errors)) == (735, 1029)
-    distance = np.count_nonzero(code.encode(decoded) != code.encode(message) ^ errors, axis=1)
-    assert (distance[miscorrected] == corrected[miscorrected]).all()  # a code word, so far away as it says
+    distance = np.count_nonzero(
+        code.encode(decoded) != code.encode(message) ^ errors, axis=1
+    )
+    assert (
+        distance[miscorrected] == corrected[miscorrected]
+    ).all()  # a code word, so far away as it says
     assert miscorrection_rate(7, 5, 8, 2) == 735 / 1029
 
 
@@ -356,8 +397,13 @@ def test_miscorrection_rates_of_longer_codes_are_the_published_and_sampled_ones(
     rng, code = np.random.default_rng(1), ReedSolomon(15, 11)
     errors = np.zeros((20000, 15), dtype=np.uint8)
     places = rng.permuted(np.tile(np.arange(15), (20000, 1)), axis=1)[:, :3]
-    np.put_along_axis(errors, places, rng.integers(1, 16, (20000, 3), dtype=np.uint8), axis=1)
-    rate, sampled = miscorrection_rate(15, 11, 16, 3), (code.decode(errors)[1] >= 0).mean()
+    np.put_along_axis(
+        errors, places, rng.integers(1, 16, (20000, 3), dtype=np.uint8), axis=1
+    )
+    rate, sampled = (
+        miscorrection_rate(15, 11, 16, 3),
+        (code.decode(errors)[1] >= 0).mean(),
+    )
     assert abs(sampled - rate) < 4 * np.sqrt(rate * (1 - rate) / 20000)
 
 
@@ -368,7 +414,11 @@ def test_far_beyond_t_the_rate_of_a_long_code_is_near_one_over_t_factorial():
 
 def _naive_decode(code, words):
     """Solve for one error from the first two syndromes, and believe it."""
-    polynomial, fixed, corrected = code.polynomial, words.copy(), np.zeros(len(words), dtype=int)
+    polynomial, fixed, corrected = (
+        code.polynomial,
+        words.copy(),
+        np.zeros(len(words), dtype=int),
+    )
     for i, word in enumerate(words):
         s0, s1 = _evaluate(word, 2, polynomial), _evaluate(word, 4, polynomial)
         if s0 and s1:
@@ -395,11 +445,23 @@ def test_naive_decoding_without_a_last_check_returns_words_that_are_no_code_word
 
 @settings(derandomize=True, deadline=None, max_examples=80)
 @given(st.data())
-def test_random_codes_correct_up_to_t_errors_and_beyond_return_a_code_word_or_minus_one(data):
+def test_random_codes_correct_up_to_t_errors_and_beyond_return_a_code_word_or_minus_one(
+    data,
+):
     m = data.draw(st.integers(2, 10))
     n = data.draw(st.integers(2, min(2**m - 1, 60)))
     k = data.draw(st.integers(1, n - 1))
-    default = {2: 0x7, 3: 0xB, 4: 0x13, 5: 0x25, 6: 0x5B, 7: 0x83, 8: 0x11D, 9: 0x211, 10: 0x46F}
+    default = {
+        2: 0x7,
+        3: 0xB,
+        4: 0x13,
+        5: 0x25,
+        6: 0x5B,
+        7: 0x83,
+        8: 0x11D,
+        9: 0x211,
+        10: 0x46F,
+    }
     code = ReedSolomon(n, k, default[m], data.draw(st.integers(0, 2**m - 2)))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
     message = rng.integers(0, code.q, (20, k))
@@ -407,7 +469,9 @@ def test_random_codes_correct_up_to_t_errors_and_beyond_return_a_code_word_or_mi
     weight = rng.integers(0, n + 1, 20)
     weight[:10] = rng.integers(0, code.t + 1, 10)
     for row, w in zip(received, weight, strict=True):
-        row[rng.choice(n, w, replace=False)] ^= rng.integers(1, code.q, w).astype(row.dtype)
+        row[rng.choice(n, w, replace=False)] ^= rng.integers(1, code.q, w).astype(
+            row.dtype
+        )
     decoded, corrected = code.decode(received)
     within = weight <= code.t
     np.testing.assert_array_equal(decoded[within], message[within])
@@ -424,7 +488,9 @@ def test_the_standard_code_corrects_sixteen_errors_in_a_large_batch_and_row_by_r
     message = rng.integers(0, 256, (1500, 223))
     received = code.encode(message)
     for row in received:
-        row[rng.choice(255, 16, replace=False)] ^= rng.integers(1, 256, 16, dtype=np.uint8)
+        row[rng.choice(255, 16, replace=False)] ^= rng.integers(
+            1, 256, 16, dtype=np.uint8
+        )
     received[7] = code.encode(message[7])
     before = received.copy()
     decoded, corrected = code.decode(received)
@@ -452,7 +518,9 @@ def test_a_large_field_and_codes_without_power_to_correct():
     assert (parity.decode(words)[1] == -1).all()
 
 
-@pytest.mark.parametrize("code", [hamming(3), secded(4), RS73, ReedSolomon(40, 30, 0x211)])
+@pytest.mark.parametrize(
+    "code", [hamming(3), secded(4), RS73, ReedSolomon(40, 30, 0x211)]
+)
 def test_words_come_in_any_shape_of_batch_and_stay_as_they_were(code):
     q = getattr(code, "q", 2)
     message = np.random.default_rng(4).integers(0, q, (2, 3, code.k))
@@ -476,9 +544,19 @@ def test_words_come_in_any_shape_of_batch_and_stay_as_they_were(code):
 
 @pytest.mark.parametrize("method", ["encode", "decode"])
 @pytest.mark.parametrize("code", [hamming(3), RS73])
-def test_words_of_the_wrong_length_or_with_symbols_outside_the_field_are_refused(method, code):
-    call, length, q = getattr(code, method), code.k if method == "encode" else code.n, getattr(code, "q", 2)
-    for bad in (np.zeros((2, length + 1), dtype=int), np.zeros(length - 1, dtype=int), np.int64(1)):
+def test_words_of_the_wrong_length_or_with_symbols_outside_the_field_are_refused(
+    method, code
+):
+    call, length, q = (
+        getattr(code, method),
+        code.k if method == "encode" else code.n,
+        getattr(code, "q", 2),
+    )
+    for bad in (
+        np.zeros((2, length + 1), dtype=int),
+        np.zeros(length - 1, dtype=int),
+        np.int64(1),
+    ):
         with pytest.raises(ValueError, match=f"must have rows of length {length}"):
             call(bad)
     for symbol in (-1, q):
@@ -524,19 +602,39 @@ def test_codes_that_do_not_exist_are_refused(arguments, error, message):
         (lambda: repetition(4), ValueError, "n must be odd"),
         (lambda: repetition(1), ValueError, "n must be between 3"),
         (lambda: majority([0, 1]), ValueError, "odd number of copies"),
-        (lambda: majority([0, 1, 2]), ValueError, "votes must hold symbols from 0 to 1"),
+        (
+            lambda: majority([0, 1, 2]),
+            ValueError,
+            "votes must hold symbols from 0 to 1",
+        ),
         (lambda: majority([]), TypeError, "votes must hold integers"),
-        (lambda: majority(np.zeros((3, 0), dtype=int)), ValueError, "votes must have rows"),
-        (lambda: failure_probability(3, 4, 0.1), ValueError, "t must be between 0 and 3"),
+        (
+            lambda: majority(np.zeros((3, 0), dtype=int)),
+            ValueError,
+            "votes must have rows",
+        ),
+        (
+            lambda: failure_probability(3, 4, 0.1),
+            ValueError,
+            "t must be between 0 and 3",
+        ),
         (lambda: failure_probability(3, 1, 1.1), ValueError, "p must lie in"),
         (lambda: failure_probability(3, 1, np.nan), ValueError, "p must be finite"),
         (lambda: miscorrection_rate(7, 5, 7, 2), ValueError, "q must be at least 8"),
-        (lambda: miscorrection_rate(7, 5, 8, 8), ValueError, "errors must be between 0 and 7"),
+        (
+            lambda: miscorrection_rate(7, 5, 8, 8),
+            ValueError,
+            "errors must be between 0 and 7",
+        ),
         (lambda: crc32("text"), TypeError, "data must be bytes"),
         (lambda: crc32(b"", 2**32), ValueError, "value must be between"),
         (lambda: LinearCode([[1, 0], [0, 1]], 0), ValueError, "0 < k < n"),
         (lambda: LinearCode([1, 0], 0), ValueError, "0 < k < n"),
-        (lambda: LinearCode([[1, 0, 1], [1, 0, 1]], 0), ValueError, "independent rows, got 2 of rank 1"),
+        (
+            lambda: LinearCode([[1, 0, 1], [1, 0, 1]], 0),
+            ValueError,
+            "independent rows, got 2 of rank 1",
+        ),
         (lambda: LinearCode([[1, 0, 2]], 0), ValueError, "symbols from 0 to 1"),
         (lambda: LinearCode([[1, 1, 1]], 1), ValueError, "corrects must be at most 0"),
         (lambda: LinearCode(np.eye(25, 26, dtype=int), 1), ValueError, "for its table"),

@@ -45,7 +45,8 @@ def _random_tree(rng, checks, largest=3):
 
 
 @pytest.mark.parametrize(
-    ("n", "l", "r"), [(12, 3, 6), (96, 3, 6), (1200, 3, 6), (60, 2, 3), (30, 4, 10), (8, 4, 8)]
+    ("n", "l", "r"),
+    [(12, 3, 6), (96, 3, 6), (1200, 3, 6), (60, 2, 3), (30, 4, 10), (8, 4, 8)],
 )
 def test_every_bit_is_in_l_checks_and_every_check_has_r_bits(n, l, r):  # noqa: E741
     for seed in range(5):
@@ -58,7 +59,9 @@ def test_every_bit_is_in_l_checks_and_every_check_has_r_bits(n, l, r):  # noqa: 
 
 
 def test_the_same_generator_draws_the_same_code():
-    first, second = (regular_ldpc(48, 3, 6, np.random.default_rng(7)).toarray() for _ in range(2))
+    first, second = (
+        regular_ldpc(48, 3, 6, np.random.default_rng(7)).toarray() for _ in range(2)
+    )
     np.testing.assert_array_equal(first, second)
 
 
@@ -90,7 +93,9 @@ def test_peeling_returns_the_sent_word_wherever_it_claims_to_know_it():
     rng = np.random.default_rng(3)
     sent = words[rng.integers(0, len(words), 3000)]
     erased = rng.random(sent.shape) < 0.4
-    received = np.where(erased, rng.integers(0, 9, sent.shape), sent)  # what stands there must not matter
+    received = np.where(
+        erased, rng.integers(0, 9, sent.shape), sent
+    )  # what stands there must not matter
     filled, left = peel(H, received, erased)
     assert (left <= erased).all()
     np.testing.assert_array_equal(filled[~left], sent[~left])
@@ -107,7 +112,9 @@ def test_peeling_accepts_sparse_checks_one_word_and_any_batch_and_changes_nothin
     before = erased.copy()
     _, left = peel(H, words, erased)
     np.testing.assert_array_equal(left, peel(H.toarray(), words, erased)[1])
-    np.testing.assert_array_equal(left[1, 2], peel(sparse.csc_matrix(H), words[1, 2], erased[1, 2])[1])
+    np.testing.assert_array_equal(
+        left[1, 2], peel(sparse.csc_matrix(H), words[1, 2], erased[1, 2])[1]
+    )
     np.testing.assert_array_equal(erased, before)
     assert peel(H, words[:0], erased[:0])[0].shape == (0, 3, 96)
 
@@ -118,7 +125,11 @@ def test_peeling_is_sharp_around_the_threshold_for_long_codes():
         rng = np.random.default_rng(seed)
         H = regular_ldpc(1200, 3, 6, rng)
         erased = rng.random((2, 40, 1200)) < np.array([0.36, 0.48])[:, None, None]
-        failures.append(peel(H, np.zeros(erased.shape, dtype=int), erased)[1].any(axis=-1).mean(axis=1))
+        failures.append(
+            peel(H, np.zeros(erased.shape, dtype=int), erased)[1]
+            .any(axis=-1)
+            .mean(axis=1)
+        )
     below, beyond = np.mean(failures, axis=0)
     assert below <= 0.02
     assert beyond >= 0.98
@@ -137,7 +148,9 @@ def test_beliefs_are_the_exact_marginals_where_the_graph_is_a_tree(checks, seed)
     weight = np.exp(-(words * llr).sum(axis=1))  # p(word | y) up to a constant
     one = (weight[:, None] * words).sum(axis=0) / weight.sum()
     beliefs = sum_product(H, llr, iterations=checks + 1, early_stop=False)
-    np.testing.assert_allclose(beliefs.llr, np.log1p(-one) - np.log(one), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(
+        beliefs.llr, np.log1p(-one) - np.log(one), rtol=1e-8, atol=1e-10
+    )
 
 
 def test_beliefs_are_not_exact_where_the_graph_has_cycles():
@@ -155,7 +168,9 @@ def _naive_beliefs(H, llr, iterations):
     for _ in range(iterations):
         t = np.tanh(total / 2)
         product_of_all = np.where(H, t, 1.0).prod(axis=1)
-        total = llr + H.T @ (2 * np.arctanh(np.clip(product_of_all, -1 + 1e-12, 1 - 1e-12)))
+        total = llr + H.T @ (
+            2 * np.arctanh(np.clip(product_of_all, -1 + 1e-12, 1 - 1e-12))
+        )
     return total
 
 
@@ -175,7 +190,9 @@ def test_decoding_is_symmetric_under_every_code_word(seed):
     word = words[rng.integers(len(words))]
     llr = rng.normal(0.7, 1.5, 12)
     plain, turned = (sum_product(H, sign * llr, 20) for sign in (1, 1 - 2.0 * word))
-    np.testing.assert_allclose(turned.llr, (1 - 2.0 * word) * plain.llr, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        turned.llr, (1 - 2.0 * word) * plain.llr, rtol=1e-9, atol=1e-9
+    )
     assert plain.converged == turned.converged
     assert plain.iterations == turned.iterations
 
@@ -186,7 +203,9 @@ def test_a_batch_is_decoded_as_its_words_are_and_converged_words_satisfy_all_che
     llr = (1 - 2.0 * (rng.random((4, 10, 120)) < p)) * np.log((1 - p) / p)
     before = llr.copy()
     result = sum_product(H, llr, 30)
-    satisfied = ~(result.bits.reshape(-1, 120) @ H.toarray().T % 2).any(axis=1).reshape(4, 10)
+    satisfied = ~(result.bits.reshape(-1, 120) @ H.toarray().T % 2).any(axis=1).reshape(
+        4, 10
+    )
     np.testing.assert_array_equal(result.converged, satisfied)
     assert 0 < result.converged.mean() < 1
     assert (result.iterations[~result.converged] == 30).all()
@@ -213,7 +232,13 @@ def test_a_single_bit_check_fixes_its_bit():
 
 # Thresholds
 
-PUBLISHED_BEC = {(3, 6): 0.4294, (3, 4): 0.6474, (3, 5): 0.5176, (4, 8): 0.3834, (5, 10): 0.3416}
+PUBLISHED_BEC = {
+    (3, 6): 0.4294,
+    (3, 4): 0.6474,
+    (3, 5): 0.5176,
+    (4, 8): 0.3834,
+    (5, 10): 0.3416,
+}
 
 
 @pytest.mark.parametrize(("degrees", "published"), PUBLISHED_BEC.items())
@@ -243,7 +268,9 @@ def _bisect(dies_out):
 
 @pytest.mark.parametrize(("l", "r"), [(3, 6), (3, 4), (4, 8), (5, 10), (3, 30)])
 def test_erasure_thresholds_are_where_density_evolution_stops_dying_out(l, r):  # noqa: E741
-    searched = _bisect(lambda e: _dies_out(lambda x: e * (1 - (1 - x) ** (r - 1)) ** (l - 1), e))
+    searched = _bisect(
+        lambda e: _dies_out(lambda x: e * (1 - (1 - x) ** (r - 1)) ** (l - 1), e)
+    )
     assert bec_threshold(l, r) == pytest.approx(searched, abs=1e-6)
 
 
@@ -281,7 +308,9 @@ def test_gallager_a_threshold_of_three_six_is_the_published_one():
 
 @pytest.mark.parametrize(("l", "r"), [(4, 8), (5, 10), (4, 6)])
 def test_gallager_a_with_four_checks_is_bounded_by_stability(l, r):  # noqa: E741
-    assert gallager_a_threshold(l, r) == pytest.approx(1 / ((l - 1) * (r - 1)), abs=1e-9)
+    assert gallager_a_threshold(l, r) == pytest.approx(
+        1 / ((l - 1) * (r - 1)), abs=1e-9
+    )
 
 
 def _naive_gallager_a(l, r):  # noqa: E741
@@ -311,31 +340,95 @@ def test_no_threshold_passes_the_shannon_limit():
             ValueError,
             "n \\* l must be a multiple of r",
         ),
-        (lambda: regular_ldpc(4, 3, 6, np.random.default_rng(0)), ValueError, "n must be at least 6"),
-        (lambda: regular_ldpc(12, 1, 6, np.random.default_rng(0)), ValueError, "l must be at least 2"),
-        (lambda: regular_ldpc(12, 6, 6, np.random.default_rng(0)), ValueError, "r must be at least 7"),
-        (lambda: regular_ldpc(12.0, 3, 6, np.random.default_rng(0)), TypeError, "n must be an integer"),
+        (
+            lambda: regular_ldpc(4, 3, 6, np.random.default_rng(0)),
+            ValueError,
+            "n must be at least 6",
+        ),
+        (
+            lambda: regular_ldpc(12, 1, 6, np.random.default_rng(0)),
+            ValueError,
+            "l must be at least 2",
+        ),
+        (
+            lambda: regular_ldpc(12, 6, 6, np.random.default_rng(0)),
+            ValueError,
+            "r must be at least 7",
+        ),
+        (
+            lambda: regular_ldpc(12.0, 3, 6, np.random.default_rng(0)),
+            TypeError,
+            "n must be an integer",
+        ),
         (lambda: bec_threshold(1, 6), ValueError, "l must be at least 2"),
         (lambda: gallager_a_threshold(2, 6), ValueError, "l must be at least 3"),
         (lambda: gallager_a_threshold(3, 2), ValueError, "r must be at least 4"),
-        (lambda: peel(HAMMING, np.zeros(6, int), np.zeros(6, bool)), ValueError, "rows of 7"),
-        (lambda: peel(HAMMING, np.zeros(7, int), np.zeros(6, bool)), ValueError, "rows of 7"),
-        (lambda: peel(HAMMING, np.zeros(7), np.zeros(7, bool)), TypeError, "words must hold bits"),
-        (lambda: peel(HAMMING, np.zeros(7, int), np.zeros(7, int)), TypeError, "erased must hold booleans"),
-        (lambda: peel(HAMMING, np.full(7, 2), np.zeros(7, bool)), ValueError, "words must hold 0 and 1"),
-        (lambda: peel(2 * HAMMING, np.zeros(7, int), np.zeros(7, bool)), ValueError, "0 and 1 only"),
+        (
+            lambda: peel(HAMMING, np.zeros(6, int), np.zeros(6, bool)),
+            ValueError,
+            "rows of 7",
+        ),
+        (
+            lambda: peel(HAMMING, np.zeros(7, int), np.zeros(6, bool)),
+            ValueError,
+            "rows of 7",
+        ),
+        (
+            lambda: peel(HAMMING, np.zeros(7), np.zeros(7, bool)),
+            TypeError,
+            "words must hold bits",
+        ),
+        (
+            lambda: peel(HAMMING, np.zeros(7, int), np.zeros(7, int)),
+            TypeError,
+            "erased must hold booleans",
+        ),
+        (
+            lambda: peel(HAMMING, np.full(7, 2), np.zeros(7, bool)),
+            ValueError,
+            "words must hold 0 and 1",
+        ),
+        (
+            lambda: peel(2 * HAMMING, np.zeros(7, int), np.zeros(7, bool)),
+            ValueError,
+            "0 and 1 only",
+        ),
         (
             lambda: peel(HAMMING * 1.0, np.zeros(7, int), np.zeros(7, bool)),
             TypeError,
             "parity_check must hold bits",
         ),
-        (lambda: peel(np.zeros((0, 7), int), np.zeros(7, int), np.zeros(7, bool)), ValueError, "m, n >= 1"),
-        (lambda: sum_product(HAMMING, np.zeros(6)), ValueError, "llr must have rows of 7"),
+        (
+            lambda: peel(np.zeros((0, 7), int), np.zeros(7, int), np.zeros(7, bool)),
+            ValueError,
+            "m, n >= 1",
+        ),
+        (
+            lambda: sum_product(HAMMING, np.zeros(6)),
+            ValueError,
+            "llr must have rows of 7",
+        ),
         (lambda: sum_product(HAMMING, 1.0), ValueError, "llr must have rows of 7"),
-        (lambda: sum_product(HAMMING, np.full(7, np.nan)), ValueError, "llr must be finite"),
-        (lambda: sum_product(HAMMING, np.full(7, np.inf)), ValueError, "llr must be finite"),
-        (lambda: sum_product(HAMMING, np.zeros(7), 0), ValueError, "iterations must be at least 1"),
-        (lambda: sum_product([[1, 1], [0, 0]], np.zeros(2)), ValueError, "an empty row"),
+        (
+            lambda: sum_product(HAMMING, np.full(7, np.nan)),
+            ValueError,
+            "llr must be finite",
+        ),
+        (
+            lambda: sum_product(HAMMING, np.full(7, np.inf)),
+            ValueError,
+            "llr must be finite",
+        ),
+        (
+            lambda: sum_product(HAMMING, np.zeros(7), 0),
+            ValueError,
+            "iterations must be at least 1",
+        ),
+        (
+            lambda: sum_product([[1, 1], [0, 0]], np.zeros(2)),
+            ValueError,
+            "an empty row",
+        ),
     ],
 )
 def test_bad_arguments_are_refused_by_name(call, error, message):
