@@ -196,7 +196,7 @@ def _speed():
             {
                 "ours": lambda: _ours(H, errors, p),
                 "ldpc": lambda: _theirs(H, errors, peer),
-            },  # noqa: B023
+            },
             repeats=7,
         )
         result[f"crossover {p}"] = {
