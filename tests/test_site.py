@@ -73,8 +73,10 @@ def source(name: str) -> tuple[str, list[str]]:
             prose.append(cell.source)
             code += fenced(cell.source)
         elif cell.cell_type == "code":
-            code.append(cell.source)
-            for output in cell.outputs:
+            tags = set(cell.metadata.get("tags", []))
+            code += [] if tags & {"remove-cell", "remove-input"} else [cell.source]
+            removed = tags & {"remove-cell", "remove-output"}
+            for output in [] if removed else cell.outputs:
                 text = output.get("data", {}).get("text/markdown", "")
                 prose.append(text)
                 code += fenced(text)
@@ -499,10 +501,10 @@ def test_folds_open_by_keyboard(opened: tuple[str, Opened]) -> None:
     assert fold_faults(opened[1].page) == []
 
 
-def test_only_solutions_are_folded_cells(opened: tuple[str, Opened]) -> None:
-    # The label of a folded cell is "Show the solution", see _config.yml.
-    folds = opened[1].page.locator("article .cell:not(.tag_hide-cell) > details.hide")
-    assert folds.count() == 0
+def test_folded_cells_say_what_they_hold(opened: tuple[str, Opened]) -> None:
+    for tag, name in [("hide-cell", "solution"), ("hide-input", "code")]:
+        folds = opened[1].page.locator(f"article .tag_{tag} > details > summary")
+        assert set(folds.all_inner_texts()) <= {f"Show the {name}"}
 
 
 def test_focus_is_seen(opened: tuple[str, Opened]) -> None:
@@ -562,7 +564,8 @@ def small_book(folder: Path, url: str, page: str = "# Home\n") -> Path:
     (folder / "_toc.yml").write_text(toc, encoding="utf-8")
     cells = [
         nbformat.v4.new_markdown_cell("# One\n\n> **You should know.** It is so."),
-        nbformat.v4.new_code_cell("1"),
+        nbformat.v4.new_code_cell("1", metadata={"tags": ["hide-cell"]}),
+        nbformat.v4.new_code_cell("2", metadata={"tags": ["hide-input"]}),
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
@@ -580,7 +583,8 @@ def addresses(page: Path) -> set[str]:
 
 
 def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
-    html = build(small_book(tmp_path, "https://github.com/someone/some-book"))
+    root = small_book(tmp_path, "https://github.com/someone/some-book")
+    html = build(root)
     found = addresses(html / "notebooks" / "one.html")
     assert {
         "https://github.com/someone/some-book",
@@ -595,13 +599,21 @@ def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
     assert {name for name in made if not name.startswith("_static/")} == ours | sphinx
     text = (html / "notebooks" / "one.html").read_text(encoding="utf-8")
     assert '<blockquote class="you-should-know">' in text
+    assert text.index("Show the solution") < text.index("Show the code")
+    # A second time there is nothing to do; what is gone from the sources goes from the site.
+    before = (html / "index.html").stat().st_mtime_ns
+    (html / "gone.html").touch()
+    assert (build(root) / "index.html").stat().st_mtime_ns == before
+    (root / "book" / "index.md").write_text("# Another home\n", encoding="utf-8")
+    assert "Another home" in (build(root) / "book" / "index.html").read_text("utf-8")
+    assert not (html / "gone.html").exists()
 
 
 def test_without_an_address_no_buttons_and_a_warning_stops_the_build(
     tmp_path: Path,
 ) -> None:
     root = small_book(tmp_path, "", page="# Home\n\n[gone](#nowhere-at-all)\n")
-    # Also the second time, when Sphinx by itself would not read the page again.
+    # Also the second time, when Sphinx would not read the page again.
     for _ in range(2):
         with pytest.raises(SystemExit, match="nowhere-at-all"):
             build(root)
