@@ -372,27 +372,34 @@ def axe_faults(page: Page, theme: str) -> list[str]:
     ]
 
 
-def copied(page: Page, button: str) -> str:
-    """What a copy button puts on the clipboard, worked by the keyboard."""
-    page.evaluate("() => navigator.clipboard.writeText('nothing was copied')")
-    page.locator(button).press("Enter")
-    return page.evaluate("() => navigator.clipboard.readText()").replace("\r\n", "\n")
+def copied(page: Page, buttons: str) -> list[str]:
+    """What each of some copy buttons puts on the clipboard."""
+    page.bring_to_front()
+    texts = page.eval_on_selector_all(
+        buttons,
+        """async buttons => {
+          const texts = [];
+          for (const button of buttons) {
+            await navigator.clipboard.writeText("nothing was copied");
+            button.click();
+            texts.push(await navigator.clipboard.readText());
+          }
+          return texts;
+        }""",
+    )
+    return [text.replace("\r\n", "\n") for text in texts]
 
 
 def copy_faults(page: Page, authored: list[str]) -> list[str]:
     """Copy buttons that do not give the code as it was written."""
-    unfold(page)
-    page.bring_to_front()
-    count = page.locator("article button.copybtn").count()
-    got = [copied(page, f"article button.copybtn >> nth={i}") for i in range(count)]
-    unfold(page, False)
+    got = copied(page, "article button.copybtn")
     faults = [
         f"copied {text!r} instead of {wanted!r}"
         for text, wanted in zip(got, authored, strict=False)
         if text != wanted.rstrip("\n")
     ]
-    if count != len(authored):
-        faults.append(f"{count} copy buttons for {len(authored)} blocks of code")
+    if len(got) != len(authored):
+        faults.append(f"{len(got)} copy buttons for {len(authored)} blocks of code")
     return faults
 
 
@@ -400,12 +407,9 @@ def snippet_faults(page: Page) -> list[str]:
     """Folded snippets that are not what the package gives for these names."""
     faults = []
     folds = "article details:has(> summary > code)"
-    for i in range(page.locator(folds).count()):
-        fold = page.locator(folds).nth(i)
-        names = fold.locator("summary code").all_inner_texts()
-        fold.evaluate("d => d.open = true")
-        text = copied(page, f"{folds} >> nth={i} >> button.copybtn")
-        fold.evaluate("d => d.open = false")
+    texts = copied(page, f"{folds} button.copybtn")
+    for fold, text in zip(page.locator(folds).all(), texts, strict=True):
+        names = fold.locator("summary code").all_text_contents()
         if text != snippet(*names).rstrip("\n"):
             faults.append(f"the snippet of {', '.join(names)} is another one")
     return faults
