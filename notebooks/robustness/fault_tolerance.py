@@ -535,11 +535,12 @@ claim(
 # ## How it compares
 #
 # The same processes were solved by [QuantEcon](https://quanteconpy.readthedocs.io), to the same accuracy, one thread each.
+# A number above 1 means that ours was quicker.
 
 # %%
 problems = evidence.results["random"] + evidence.results["slow"]
 rows = [[problem["name"], *problem["ratios"].values()] for problem in problems]
-table(["QuantEcon's time / ours", *problems[0]["ratios"]], rows, digits=1)
+table(["QuantEcon's time / ours", *problems[0]["ratios"]], rows, digits=2)
 
 # %%
 fast = [p["ratios"]["value iteration"] for p in evidence.results["random"]]
@@ -598,10 +599,7 @@ claim(
     f"A new machine loses {best.value[0] - shock.value[0]:.2f} of its value.",
     shock.value[0] < best.value[0],
 )
-claim(
-    f"The old policy is no more than {(shock.value - blind).max():.3f} behind the new optimum.",
-    (shock.value - blind).max() >= -1e-9,
-)
+claim("The optimal policy stays optimal.", (shock.value - blind).max() < 1e-9)
 
 # %% [markdown]
 # ## Exercise 3: a loss that is not the mean
