@@ -48,9 +48,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.intp]
-
-_EXACT = "donot_use_mm_for_euclid_dist"  # torch's default loses half of the digits
+Integers = NDArray[np.int64]
 
 
 class Mahalanobis:
@@ -254,10 +252,10 @@ class LocalOutlierFactor:
     Examples
     --------
     >>> detector = LocalOutlierFactor(2).fit([[0], [1], [2], [3], [10]])
+    >>> detector.training_scores().round(4)
+    array([1., 1., 1., 1., 5.])
     >>> detector.score([[1.5], [20]]).round(4)
     array([0.6667, 5.4   ])
-    >>> detector.training_scores().round(4)
-    array([1.    , 1.2   , 1.2   , 1.    , 5.    ])
     """
 
     def __init__(self, neighbours: int = 20) -> None:
@@ -405,7 +403,7 @@ class IsolationForest:
         for _ in range(int(size - 1).bit_length()):
             order = np.argsort(node, kind="stable")
             row, node = row[order], node[order]
-            feature, cut = np.zeros(len(path), np.intp), np.full(len(path), np.inf)
+            feature, cut = np.zeros(len(path), np.int64), np.full(len(path), np.inf)
             here, start = np.unique(node, return_index=True)
             feature[here], cut[here] = _random_cuts(X, row, start, rng)
             node = 2 * node + (X[row, feature[node]] > cut[node])
@@ -751,7 +749,7 @@ def _nearest(queries: Floats, data: Floats, k: int, itself: bool = True) -> tupl
     y = torch.as_tensor((data - centre) / scale, dtype=torch.float32)
     y2 = y.square().sum(dim=1)
     others = len(data) - (not itself)
-    distance, index = np.empty((len(queries), k)), np.empty((len(queries), k), np.intp)
+    distance, index = np.empty((len(queries), k)), np.empty((len(queries), k), np.int64)
     for first in range(0, len(queries), 256):
         own = np.arange(first, min(first + 256, len(queries)))
         block = queries[own]
@@ -767,7 +765,8 @@ def _nearest(queries: Floats, data: Floats, k: int, itself: bool = True) -> tupl
         certain = (distance[own, -1] / scale) ** 2 <= (near[:, -1] + x2 - rounding).numpy()
         if k + 8 < others and not certain.all():
             own = own[~certain]
-            full = torch.cdist(torch.as_tensor(queries[own]), torch.as_tensor(data), compute_mode=_EXACT)
+            exact = "donot_use_mm_for_euclid_dist"  # the default loses half of the digits
+            full = torch.cdist(torch.as_tensor(queries[own]), torch.as_tensor(data), compute_mode=exact)
             if not itself:
                 full[np.arange(len(own)), own] = torch.inf
             distance[own], index[own] = (t.numpy() for t in torch.topk(full, k, largest=False))

@@ -8,8 +8,8 @@ another number under the same name.
 
 *Where is the threshold?*  A quantile of the scores of the fitted samples breaks its promise, because a
 detector finds the samples normal that it has seen.  With scores of normal samples that it has *not* seen, the
-**conformal** threshold keeps the rate of false alarms at most :math:`\alpha`, for every detector and every law
-of the data.  All it asks is that the order of calibration and new samples says nothing (exchangeability).
+**conformal** threshold keeps the rate of false alarms at most :math:`\alpha`, for every detector and every
+law of the data.  All it asks is that the order of calibration and new samples says nothing (exchangeability).
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ def conformal_p_values(calibration_scores: ArrayLike, scores: ArrayLike) -> Floa
     Returns
     -------
     (N,) ndarray of float64
-        p-values, from ``1 / (n + 1)`` to 1.
+        The p-values, from ``1 / (n + 1)`` to 1.
 
     Raises
     ------
