@@ -97,6 +97,11 @@ class Mahalanobis:
         ------
         TypeError, ValueError
             If `X` is no finite table of numbers, or too short.
+
+        Examples
+        --------
+        >>> Mahalanobis().fit([[0, 0], [2, 0], [0, 2], [2, 2]]).score([[1, 3]])
+        array([3.])
         """
         X = _table(X, rows=2)
         varies = X.max(axis=0) > X.min(axis=0)
@@ -106,9 +111,9 @@ class Mahalanobis:
         z = (X - centre) / spread
         variance, direction = np.linalg.eigh(z.T @ z / (len(X) - 1))
         floor = max(X.shape) * np.finfo(np.float64).eps * max(variance[-1], 1.0)
-        self._centre, self._whiten = (
-            centre,
-            direction / np.sqrt(np.maximum(variance, floor)) / spread[:, None],
+        self._centre = centre
+        self._whiten = (
+            direction / np.sqrt(np.maximum(variance, floor)) / spread[:, None]
         )
         self._columns = X.shape[1]
         return self
@@ -130,6 +135,11 @@ class Mahalanobis:
         ------
         TypeError, ValueError
             If nothing was fitted, or `X` does not fit what was.
+
+        Examples
+        --------
+        >>> Mahalanobis().fit([[0, 0], [2, 0], [0, 2], [2, 2]]).score([[1, 1], [3, 3]])
+        array([0., 6.])
         """
         z = (_table(X, self._columns) - self._centre) @ self._whiten
         return np.asarray((z * z).sum(axis=1))
@@ -180,6 +190,11 @@ class NearestNeighbours:
         ------
         TypeError, ValueError
             If `X` is no finite table of numbers, or too short.
+
+        Examples
+        --------
+        >>> NearestNeighbours(2).fit([[0], [1], [2]]).score([[4]])
+        array([3.])
         """
         X = _table(X, rows=self.neighbours + 1)
         self._rows, self._columns = X.copy(), X.shape[1]
@@ -202,6 +217,11 @@ class NearestNeighbours:
         ------
         TypeError, ValueError
             If nothing was fitted, or `X` does not fit what was.
+
+        Examples
+        --------
+        >>> NearestNeighbours(1).fit([[0], [1], [2]]).score([[2], [4]])
+        array([0., 2.])
         """
         return _nearest(_table(X, self._columns), self._rows, self.neighbours)[0][:, -1]
 
@@ -217,6 +237,11 @@ class NearestNeighbours:
         ------
         ValueError
             If nothing was fitted.
+
+        Examples
+        --------
+        >>> NearestNeighbours(1).fit([[0], [1], [4]]).training_scores()
+        array([1., 1., 3.])
         """
         _check_fitted(self._columns)
         return _nearest(self._rows, self._rows, self.neighbours, itself=False)[0][:, -1]
@@ -279,6 +304,11 @@ class LocalOutlierFactor:
         ------
         TypeError, ValueError
             If `X` is no finite table of numbers, or too short.
+
+        Examples
+        --------
+        >>> LocalOutlierFactor(2).fit([[0], [1], [2], [3], [10]]).score([[20]]).round(4)
+        array([5.4])
         """
         X = _table(X, rows=self.neighbours + 1)
         distance, index = _nearest(X, X, self.neighbours, itself=False)
@@ -305,9 +335,16 @@ class LocalOutlierFactor:
         ------
         TypeError, ValueError
             If nothing was fitted, or `X` does not fit what was.
+
+        Examples
+        --------
+        >>> LocalOutlierFactor(2).fit([[0], [1], [2], [3], [10]]).score([[1.5]]).round(4)
+        array([0.6667])
         """
-        distance, index = _nearest(_table(X, self._columns), self._rows, self.neighbours)
-        return np.asarray(self._density[index].mean(axis=1) / self._densities(distance, index))
+        X = _table(X, self._columns)
+        distance, index = _nearest(X, self._rows, self.neighbours)
+        own = self._densities(distance, index)
+        return np.asarray(self._density[index].mean(axis=1) / own)
 
     def training_scores(self) -> Floats:
         """Score the fitted rows themselves, none being its own neighbour: the factor of the original paper.
@@ -321,12 +358,18 @@ class LocalOutlierFactor:
         ------
         ValueError
             If nothing was fitted.
+
+        Examples
+        --------
+        >>> LocalOutlierFactor(2).fit([[0], [1], [2], [3], [10]]).training_scores().round(4)
+        array([1., 1., 1., 1., 5.])
         """
         _check_fitted(self._columns)
         return np.asarray(self._density[self._index].mean(axis=1) / self._density)
 
     def _densities(self, distance: Floats, index: Integers) -> Floats:
-        return np.asarray(1.0 / (np.maximum(self._reach[index], distance).mean(axis=1) + 1e-10))
+        reach = np.maximum(self._reach[index], distance)  # (rows, k)
+        return np.asarray(1.0 / (reach.mean(axis=1) + 1e-10))
 
 
 class IsolationForest:
@@ -363,8 +406,9 @@ class IsolationForest:
     Examples
     --------
     >>> detector = IsolationForest(seed=1).fit(np.linspace(-1, 1, 200)[:, None])
-    >>> detector.score([[0.0], [1.0], [9.0]]).round(1)
-    array([0.5, 0.7, 0.7])
+    >>> inside, edge, far = detector.score([[0.0], [1.0], [9.0]])
+    >>> bool(inside < 0.5 < edge == far)
+    True
     """
 
     def __init__(self, trees: int = 100, sample_size: int = 256, seed: int = 0) -> None:
@@ -390,15 +434,19 @@ class IsolationForest:
         ------
         TypeError, ValueError
             If `X` is no finite table of numbers, or too short.
+
+        Examples
+        --------
+        >>> IsolationForest().fit([[0], [1]]).score([[0], [1]])
+        array([0.5, 0.5])
         """
         X = _table(X, rows=2)
         rng = np.random.default_rng(self.seed)
         size = min(self.sample_size, len(X))
-        # (T * size,) rows, tree after tree; `node` counts the nodes of a level through all trees.
-        row = np.concatenate(
-            [rng.choice(len(X), size, replace=False, shuffle=False) for _ in range(self.trees)]
-        )
+        # (T * size,) rows, tree after tree; nodes of a level count on through all trees.
         node = np.repeat(np.arange(self.trees), size)
+        draw = (rng.choice(len(X), size, replace=False) for _ in range(self.trees))
+        row = np.concatenate(list(draw))
         levels, path = [], np.zeros(self.trees)
         for _ in range(int(size - 1).bit_length()):
             order = np.argsort(node, kind="stable")
@@ -409,7 +457,8 @@ class IsolationForest:
             node = 2 * node + (X[row, feature[node]] > cut[node])
             path = np.repeat(path + np.isfinite(cut), 2)
             levels.append((feature, cut))
-        self._levels, self._path = levels, path + average_path(np.bincount(node, minlength=len(path)))
+        alike = np.bincount(node, minlength=len(path))  # rows that no cut has parted
+        self._levels, self._path = levels, path + average_path(alike)
         self._typical, self._columns = float(average_path(size)), X.shape[1]
         return self
 
@@ -430,6 +479,11 @@ class IsolationForest:
         ------
         TypeError, ValueError
             If nothing was fitted, or `X` does not fit what was.
+
+        Examples
+        --------
+        >>> IsolationForest().fit([[0], [1], [9]]).score([[1], [9]]).round(1)
+        array([0.4, 0.6])
         """
         X = _table(X, self._columns)
         path = np.empty(len(X))
@@ -480,8 +534,11 @@ def average_path(rows: ArrayLike) -> Floats:
         raise TypeError(f"rows must hold integers, got {m.dtype}")
     if m.size and m.min() < 0:
         raise ValueError(f"rows must not be negative, got {m.min()}")
-    harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, m.max(initial=1) + 1))])
-    return np.where(m > 1, 2 * harmonic[np.maximum(m, 1) - 1] - 2 * (m - 1) / np.maximum(m, 1), 0.0)
+    some = np.maximum(m, 1)
+    harmonic = np.cumsum(1.0 / np.arange(1, some.max(initial=1) + 1))  # H_1, H_2, ...
+    return np.where(
+        m > 1, 2 * (harmonic[some - 1] - 1 / some) - 2 * (m - 1) / some, 0.0
+    )
 
 
 class PCAResidual:
@@ -529,6 +586,11 @@ class PCAResidual:
         ------
         TypeError, ValueError
             If `X` is no finite table of numbers, or too small for the plane.
+
+        Examples
+        --------
+        >>> PCAResidual(1).fit([[0, 0], [1, 1], [2, 2]]).score([[2, 0]]).round(6)
+        array([2.])
         """
         X = _table(X, rows=self.components)
         check_integer("components", self.components, 1, X.shape[1])
@@ -555,6 +617,11 @@ class PCAResidual:
         ------
         TypeError, ValueError
             If nothing was fitted, or `X` does not fit what was.
+
+        Examples
+        --------
+        >>> PCAResidual(1).fit([[0, 0], [1, 1], [2, 2]]).score([[9, 9]]).round(6)
+        array([0.])
         """
         z = _table(X, self._columns) - self._centre
         residual = z - z @ self._directions.T @ self._directions
@@ -633,28 +700,36 @@ class Autoencoder:
         ------
         TypeError, ValueError
             If `X` is no finite table of numbers, or too short.
+
+        Examples
+        --------
+        >>> line = np.outer(np.arange(20.0), [1, 1])
+        >>> on, off = Autoencoder(1, hidden=()).fit(line).score([[5, 5], [9, 1]])
+        >>> bool(1000 * on < off)
+        True
         """
         X = _table(X, rows=2)
-        # One scale for all features keeps the error in the metric of X; the network sees numbers near 1.
+        # One scale for all features, so that errors stay comparable to those of X.
         centre, scale = X.mean(axis=0), float(X.std()) or 1.0
         scaled = torch.as_tensor((X - centre) / scale, dtype=torch.float32)
         generator = torch.Generator().manual_seed(self.seed)
-        widths = [X.shape[1], *self.hidden, self.components, *self.hidden[::-1], X.shape[1]]
+        encoder = [X.shape[1], *self.hidden, self.components]
         layers = []
-        for fan_in, fan_out in pairwise(widths):
-            weight = (2 * torch.rand(fan_in, fan_out, generator=generator) - 1) / fan_in**0.5
-            layers += [weight.requires_grad_(), torch.zeros(fan_out, requires_grad=True)]
-        optimiser = torch.optim.Adam(layers, lr=self.learning_rate)
+        for fan_in, fan_out in pairwise(encoder + encoder[-2::-1]):
+            weight = 2 * torch.rand(fan_in, fan_out, generator=generator) - 1
+            layers += [weight / fan_in**0.5, torch.zeros(fan_out)]
+        optimiser = torch.optim.Adam([t.requires_grad_() for t in layers])
         with torch.enable_grad():
             for step in range(self.steps):
-                optimiser.param_groups[0]["lr"] = self.learning_rate * (1 - step / self.steps)
+                left = 1 - step / self.steps
+                optimiser.param_groups[0]["lr"] = self.learning_rate * left
                 batch = scaled[torch.randint(len(X), (128,), generator=generator)]
                 optimiser.zero_grad()
                 loss = (self._rebuild(batch, layers) - batch).square().sum(dim=1).mean()
                 torch.autograd.backward(loss)
                 optimiser.step()
-        self._layers, self._centre, self._scale = [p.detach() for p in layers], centre, scale
-        self._columns = X.shape[1]
+        self._layers = [t.detach() for t in layers]
+        self._centre, self._scale, self._columns = centre, scale, X.shape[1]
         return self
 
     def score(self, X: ArrayLike) -> Floats:
@@ -674,11 +749,18 @@ class Autoencoder:
         ------
         TypeError, ValueError
             If nothing was fitted, or `X` does not fit what was.
+
+        Examples
+        --------
+        >>> line = np.outer(np.arange(20.0), [1, 1])
+        >>> bool(Autoencoder(1, hidden=()).fit(line).score([[9, 1]])[0] > 20)
+        True
         """
         z = (_table(X, self._columns) - self._centre) / self._scale
+        x = torch.as_tensor(z, dtype=torch.float32)
         with torch.no_grad():
-            rebuilt = self._rebuild(torch.as_tensor(z, dtype=torch.float32), self._layers).double().numpy()
-        return np.asarray(((rebuilt - z) ** 2).sum(axis=1) * self._scale**2)
+            error = self._rebuild(x, self._layers).numpy() - z
+        return np.asarray((error * error).sum(axis=1) * self._scale**2)
 
     def _rebuild(self, x: torch.Tensor, layers: list[torch.Tensor]) -> torch.Tensor:
         linear = (len(self.hidden), 2 * len(self.hidden) + 1)  # the code and the output
@@ -714,10 +796,12 @@ def wisconsin_outliers() -> tuple[Floats, NDArray[np.bool_]]:
     ((378, 30), 21)
     """
     data = load_breast_cancer()
-    drawn = [41, 369, 414, 22, 239, 162, 214, 236, 91, 468, 105, 9, 536, 28, 182, 30, 26, 41, 108, 0, 501]
-    rows = np.concatenate([np.flatnonzero(data.target == 1), drawn])
+    drawn = "41 369 414 22 239 162 214 236 91 468 105 9 536 28 182 30 26 41 108 0 501"
+    malignant = [int(row) for row in drawn.split()]
+    rows = np.concatenate([np.flatnonzero(data.target == 1), malignant])
     low, high = data.data.min(axis=0), data.data.max(axis=0)
-    return (data.data[rows] - low) / (high - low), np.arange(len(rows)) >= len(rows) - len(drawn)
+    outlier = np.arange(len(rows)) >= len(rows) - len(malignant)
+    return (data.data[rows] - low) / (high - low), outlier
 
 
 def _table(X: ArrayLike, columns: int | None = None, rows: int = 1) -> Floats:
@@ -726,18 +810,21 @@ def _table(X: ArrayLike, columns: int | None = None, rows: int = 1) -> Floats:
         _check_fitted(columns)
     table = real_array("X", X, (None, columns))
     if len(table) < rows or table.shape[1] == 0:
-        raise ValueError(f"X must have at least {rows} rows and a column, got shape {table.shape}")
-    if np.abs(table).max() > 1e150:
-        raise ValueError(f"X must stay below 1e150, where squares overflow, got {np.abs(table).max():g}")
+        need = f"at least {rows} rows and a column"
+        raise ValueError(f"X must have {need}, got shape {table.shape}")
+    if (largest := np.abs(table).max()) > 1e150:
+        raise ValueError(f"X must stay below 1e150 to be squared, got {largest:g}")
     return table
 
 
 def _check_fitted(columns: int) -> None:
     if columns == 0:
-        raise ValueError("the detector must be fitted before it can score, got no call of fit(X)")
+        raise ValueError("the detector must be fitted with fit(X) before it can score")
 
 
-def _nearest(queries: Floats, data: Floats, k: int, itself: bool = True) -> tuple[Floats, Integers]:
+def _nearest(
+    queries: Floats, data: Floats, k: int, itself: bool = True
+) -> tuple[Floats, Integers]:
     r"""Find the `k` nearest rows of `data`: exact distances (N, k), in order, and indices.
 
     One float32 matrix product per block, :math:`\lVert y \rVert^2 - 2 x \cdot y`, picks a few candidates more
@@ -749,7 +836,8 @@ def _nearest(queries: Floats, data: Floats, k: int, itself: bool = True) -> tupl
     y = torch.as_tensor((data - centre) / scale, dtype=torch.float32)
     y2 = y.square().sum(dim=1)
     others = len(data) - (not itself)
-    distance, index = np.empty((len(queries), k)), np.empty((len(queries), k), np.int64)
+    distance = np.empty((len(queries), k))
+    index = np.empty((len(queries), k), np.int64)
     for first in range(0, len(queries), 256):
         own = np.arange(first, min(first + 256, len(queries)))
         block = queries[own]
@@ -759,26 +847,36 @@ def _nearest(queries: Floats, data: Floats, k: int, itself: bool = True) -> tupl
             screen[own - first, own] = torch.inf
         near, candidate = torch.topk(screen, min(k + 8, others), largest=False)
         distance[own], index[own] = _measure(block, data, candidate.numpy(), k)
-        # Every row left out is at least as far as the last candidate, up to the rounding of float32.
+        # Rows left out are as far as the last candidate, up to float32's rounding.
         x2 = x.square().sum(dim=1)
-        rounding = 2 * (data.shape[1] + 8) * torch.finfo(x.dtype).eps * (x2.sqrt() + y2.max().sqrt()) ** 2
-        certain = (distance[own, -1] / scale) ** 2 <= (near[:, -1] + x2 - rounding).numpy()
+        unit = 2 * (data.shape[1] + 8) * torch.finfo(x.dtype).eps
+        left_out = near[:, -1] + x2 - unit * (x2.sqrt() + y2.max().sqrt()) ** 2
+        certain = (distance[own, -1] / scale) ** 2 <= left_out.numpy()
         if k + 8 < others and not certain.all():
             own = own[~certain]
-            exact = "donot_use_mm_for_euclid_dist"  # the default loses half of the digits
-            full = torch.cdist(torch.as_tensor(queries[own]), torch.as_tensor(data), compute_mode=exact)
+            full = _all_distances(queries[own], data)
             if not itself:
                 full[np.arange(len(own)), own] = torch.inf
-            distance[own], index[own] = (t.numpy() for t in torch.topk(full, k, largest=False))
+            best = torch.topk(full, k, largest=False)
+            distance[own], index[own] = best.values.numpy(), best.indices.numpy()
     return distance, index
 
 
-def _measure(queries: Floats, data: Floats, candidate: Integers, k: int) -> tuple[Floats, Integers]:
+def _all_distances(x: Floats, y: Floats) -> torch.Tensor:
+    """Measure every pair without a matrix product, which is fast and loses half the digits."""
+    exact = "donot_use_mm_for_euclid_dist"
+    return torch.cdist(torch.as_tensor(x), torch.as_tensor(y), compute_mode=exact)
+
+
+def _measure(
+    queries: Floats, data: Floats, candidate: Integers, k: int
+) -> tuple[Floats, Integers]:
     """Measure each query's candidates (N, c) without cancellation and keep the `k` nearest."""
     difference = data[candidate] - queries[:, None]  # (N, c, d)
     distance = np.sqrt(np.einsum("ncd,ncd->nc", difference, difference))
     order = np.argsort(distance, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(distance, order, 1), np.take_along_axis(candidate, order, 1)
+    row = np.arange(len(queries))[:, None]
+    return distance[row, order], candidate[row, order]
 
 
 def _random_cuts(
@@ -793,10 +891,15 @@ def _random_cuts(
     if constant.any():  # draw again, among the features that vary in that group
         inside = X[row[np.repeat(constant, size)]]
         begin = np.cumsum(size[constant]) - size[constant]
-        lows, highs = np.minimum.reduceat(inside, begin), np.maximum.reduceat(inside, begin)
+        lows = np.minimum.reduceat(inside, begin)  # (groups, d)
+        highs = np.maximum.reduceat(inside, begin)
         again = np.argmax(rng.random(lows.shape) * (lows < highs), axis=1)
-        feature[constant] = again
-        low[constant], high[constant] = (t[np.arange(len(again)), again] for t in (lows, highs))
+        chosen = np.arange(len(again)), again
+        feature[constant], low[constant], high[constant] = (
+            again,
+            lows[chosen],
+            highs[chosen],
+        )
     share = rng.random(len(start))
     cut = np.clip(low * (1 - share) + high * share, low, high)
     cut = np.where(cut < high, cut, low)  # rounding must not leave the right part empty

@@ -20,7 +20,13 @@ from scipy.stats import rankdata
 
 from companion.checks import real_array
 
-__all__ = ["auroc", "average_precision", "conformal_p_values", "conformal_threshold", "fpr_at_tpr"]
+__all__ = [
+    "auroc",
+    "average_precision",
+    "conformal_p_values",
+    "conformal_threshold",
+    "fpr_at_tpr",
+]
 
 Floats = NDArray[np.float64]
 
@@ -105,7 +111,9 @@ def average_precision(scores: ArrayLike, positive: ArrayLike) -> float:
     """
     s, plus = _classes(scores, positive)
     order = np.argsort(-s, kind="stable")
-    last = np.flatnonzero(np.diff(s[order], append=-np.inf))  # the end of each group of equal scores
+    last = np.flatnonzero(
+        np.diff(s[order], append=-np.inf)
+    )  # the end of each group of equal scores
     found = np.cumsum(plus[order])[last]
     precision, recall = found / (last + 1), found / plus.sum()
     return float(np.sum(np.diff(recall, prepend=0.0) * precision))
@@ -202,7 +210,9 @@ def conformal_threshold(calibration_scores: ArrayLike, level: float) -> float:
     if not 0 < alpha < 1:
         raise ValueError(f"level must satisfy 0 < level < 1, got {alpha:g}")
     # The last m with m / (n + 1) <= level; floor(level * (n + 1)) would be one too few for 0.29 and n = 99.
-    m = int(np.searchsorted(np.arange(1, len(s) + 2) / (len(s) + 1), alpha, side="right"))
+    m = int(
+        np.searchsorted(np.arange(1, len(s) + 2) / (len(s) + 1), alpha, side="right")
+    )
     return float(s[len(s) - m]) if m else float("inf")
 
 
@@ -247,12 +257,18 @@ def conformal_p_values(calibration_scores: ArrayLike, scores: ArrayLike) -> Floa
     return np.asarray((len(s) + 1 - smaller) / (len(s) + 1))
 
 
-def _classes(scores: ArrayLike, positive: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
+def _classes(
+    scores: ArrayLike, positive: ArrayLike
+) -> tuple[Floats, NDArray[np.bool_]]:
     s, plus = real_array("scores", scores, (None,)), np.asarray(positive)
     if plus.dtype != bool:
-        raise TypeError(f"positive must be boolean, True for the positive class, got {plus.dtype}")
+        raise TypeError(
+            f"positive must be boolean, True for the positive class, got {plus.dtype}"
+        )
     if plus.shape != s.shape:
-        raise ValueError(f"positive must have shape {s.shape} like scores, got {plus.shape}")
+        raise ValueError(
+            f"positive must have shape {s.shape} like scores, got {plus.shape}"
+        )
     if plus.all() or not plus.any():
         raise ValueError(
             f"positive must name two classes, got {int(plus.sum())} positive of {len(s)} samples"

@@ -59,27 +59,39 @@ def _agreement() -> dict[str, Any]:
         fit, new, row, factors = X[::2], X[1::2], {}, []
         ours = NearestNeighbours(5).fit(fit), LocalOutlierFactor(10).fit(fit)
         for algorithm in ("kd_tree", "brute"):
-            near = neighbors.NearestNeighbors(n_neighbors=5, algorithm=algorithm).fit(fit)
-            factor = neighbors.LocalOutlierFactor(n_neighbors=10, algorithm=algorithm, novelty=True).fit(fit)
-            factors.append((-factor.negative_outlier_factor_, -factor.score_samples(new)))
+            near = neighbors.NearestNeighbors(n_neighbors=5, algorithm=algorithm).fit(
+                fit
+            )
+            factor = neighbors.LocalOutlierFactor(
+                n_neighbors=10, algorithm=algorithm, novelty=True
+            ).fit(fit)
+            factors.append(
+                (-factor.negative_outlier_factor_, -factor.score_samples(new))
+            )
             row[algorithm] = {
                 "neighbours": max(
                     _difference(ours[0].training_scores(), near.kneighbors()[0][:, -1]),
                     _difference(ours[0].score(new), near.kneighbors(new)[0][:, -1]),
                 ),
                 "factor": max(
-                    _difference(ours[1].training_scores(), -factor.negative_outlier_factor_),
+                    _difference(
+                        ours[1].training_scores(), -factor.negative_outlier_factor_
+                    ),
                     _difference(ours[1].score(new), -factor.score_samples(new)),
                 ),
             }
         row["kd_tree against brute"] = {
-            "factor": max(_difference(tree, brute) for tree, brute in zip(*factors, strict=True))
+            "factor": max(
+                _difference(tree, brute) for tree, brute in zip(*factors, strict=True)
+            )
         }
         out[name] = row
         # Brute force there is a matrix product: equal rows are 1e-7 apart, and the factor of a sample beside
         # more than k of them changes by orders of magnitude.  Digits are whole numbers: which of several rows
         # at exactly the k-th distance counts is left open.
-        if row["kd_tree"]["neighbours"] > 1e-9 or (row["kd_tree"]["factor"] > 1e-6 and "digits" not in name):
+        if row["kd_tree"]["neighbours"] > 1e-9 or (
+            row["kd_tree"]["factor"] > 1e-6 and "digits" not in name
+        ):
             raise AssertionError(f"{name}: differs from scikit-learn, {row}")
     return out
 
@@ -101,7 +113,10 @@ def _forest(runs: int = 40) -> dict[str, Any]:
     out: dict[str, Any] = {"seeds": runs}
     data = load_breast_cancer()
     wbc, outlier = wisconsin_outliers()
-    for name, X, positive in (("wbc", wbc, outlier), ("all 569 tumours", data.data, data.target == 0)):
+    for name, X, positive in (
+        ("wbc", wbc, outlier),
+        ("all 569 tumours", data.data, data.target == 0),
+    ):
         ours, theirs, area = [], [], []
         for seed in range(runs):
             mine = IsolationForest(seed=seed).fit(X)
@@ -109,7 +124,10 @@ def _forest(runs: int = 40) -> dict[str, Any]:
             ours.append(-average_path(256) * np.log2(mine.score(X)))
             theirs.append(_paths(peer, X))
             area.append(
-                (roc_auc_score(positive, mine.score(X)), roc_auc_score(positive, -peer.score_samples(X)))
+                (
+                    roc_auc_score(positive, mine.score(X)),
+                    roc_auc_score(positive, -peer.score_samples(X)),
+                )
             )
         areas = np.array(area)
         z = stats.ttest_ind(ours, theirs, axis=0).statistic
@@ -127,7 +145,9 @@ def _forest(runs: int = 40) -> dict[str, Any]:
             "rms_z_per_row": float(np.sqrt(np.mean(z**2))),
         }
         if out[name]["auroc_p_value"] < 0.001 or out[name]["mean_path_p_value"] < 0.001:
-            raise AssertionError(f"isolation forest differs from scikit-learn on {name}: {out[name]}")
+            raise AssertionError(
+                f"isolation forest differs from scikit-learn on {name}: {out[name]}"
+            )
     return out
 
 
@@ -165,13 +185,19 @@ def _wbc() -> dict[str, Any]:
     }
     areas: dict[str, list[float]] = {name: [] for name in makers}
     for i in range(10):
-        parts = train_test_split(X, outlier, test_size=0.4, random_state=np.random.RandomState(i))
+        parts = train_test_split(
+            X, outlier, test_size=0.4, random_state=np.random.RandomState(i)
+        )
         mean, spread = parts[0].mean(axis=0), parts[0].std(axis=0)
         fit, new = (parts[0] - mean) / spread, (parts[1] - mean) / spread
         for name, make in makers.items():
             areas[name].append(roc_auc_score(parts[3], _score(make(i), fit, new)))
     out = {
-        name: {"auroc": float(np.mean(a)), "sd": float(np.std(a, ddof=1)), "published": published.get(name)}
+        name: {
+            "auroc": float(np.mean(a)),
+            "sd": float(np.std(a, ddof=1)),
+            "published": published.get(name),
+        }
         for name, a in areas.items()
     }
     for name in ("NearestNeighbours", "LocalOutlierFactor", "pyod PCA"):
@@ -206,10 +232,18 @@ def _duplicates(runs: int = 20) -> dict[str, Any]:
             pair = []
             for rows in (np.arange(len(X)), drawn_rows):
                 fit, new, _, truth = train_test_split(
-                    X[rows], label[rows], test_size=0.3, stratify=label[rows], random_state=i
+                    X[rows],
+                    label[rows],
+                    test_size=0.3,
+                    stratify=label[rows],
+                    random_state=i,
                 )
                 low, high = fit.min(axis=0), fit.max(axis=0)
-                score = make(i).fit((fit - low) / (high - low)).score((new - low) / (high - low))
+                score = (
+                    make(i)
+                    .fit((fit - low) / (high - low))
+                    .score((new - low) / (high - low))
+                )
                 pair.append(float(roc_auc_score(truth, score)))
             areas[name].append((pair[0], pair[1]))
     table = {
@@ -237,11 +271,15 @@ def _one_class_digits(runs: int = 5) -> dict[str, Any]:
     areas = np.empty((len(makers), runs, 10))
     for i in range(runs):
         for d in range(10):
-            own = np.random.default_rng(100 * i + d).permutation(np.flatnonzero(digit == d))
+            own = np.random.default_rng(100 * i + d).permutation(
+                np.flatnonzero(digit == d)
+            )
             fit, kept = own[: len(own) // 2], own[len(own) // 2 :]
             new = np.concatenate([kept, np.flatnonzero(digit != d)])
             for m, make in enumerate(makers.values()):
-                areas[m, i, d] = roc_auc_score(digit[new] != d, make(i).fit(X[fit]).score(X[new]))
+                areas[m, i, d] = roc_auc_score(
+                    digit[new] != d, make(i).fit(X[fit]).score(X[new])
+                )
     table = {
         name: {
             "auroc": float(areas[m].mean()),
@@ -263,7 +301,10 @@ def _speed() -> dict[str, Any]:
         "normal (1000, 300)": rng.normal(size=(1000, 300)),
     }
     for name, X in tables.items():
-        mine, peer = IsolationForest().fit(X), ensemble.IsolationForest(random_state=0).fit(X)
+        mine, peer = (
+            IsolationForest().fit(X),
+            ensemble.IsolationForest(random_state=0).fit(X),
+        )
         work: dict[str, Callable[[], object]] = {
             "fit": lambda X=X: IsolationForest().fit(X),
             "fit sklearn": lambda X=X: ensemble.IsolationForest(random_state=0).fit(X),
@@ -281,7 +322,9 @@ def _speed() -> dict[str, Any]:
             "fit_and_score_times_faster": ratio,
         }
         if ratio < 0.8:
-            raise AssertionError(f"isolation forest clearly slower than scikit-learn on {name}: {ratio:.2f}")
+            raise AssertionError(
+                f"isolation forest clearly slower than scikit-learn on {name}: {ratio:.2f}"
+            )
     for name, X in {
         "normal (1797, 64)": rng.normal(size=(1797, 64)),
         "normal (2000, 30)": rng.normal(size=(2000, 30)),
@@ -291,7 +334,9 @@ def _speed() -> dict[str, Any]:
         work = {
             "ours": lambda X=X: LocalOutlierFactor(20).fit(X).training_scores(),
             "sklearn": lambda X=X: (
-                neighbors.LocalOutlierFactor(n_neighbors=20).fit(X).negative_outlier_factor_
+                neighbors.LocalOutlierFactor(n_neighbors=20)
+                .fit(X)
+                .negative_outlier_factor_
             ),
         }
         difference = _difference(work["ours"](), -np.asarray(work["sklearn"]()))

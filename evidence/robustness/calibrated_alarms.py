@@ -53,7 +53,11 @@ def _agreement(cases: int = 2000) -> dict[str, Any]:
         size = int(rng.integers(2, 200))
         positive = rng.random(size) < rng.random()
         positive[:2] = True, False
-        scores = rng.normal(size=size) if case % 2 else rng.integers(0, 5, size).astype(float)
+        scores = (
+            rng.normal(size=size)
+            if case % 2
+            else rng.integers(0, 5, size).astype(float)
+        )
         fpr, tpr, _ = metrics.roc_curve(positive, scores, drop_intermediate=False)
         pairs = {
             "auroc": (auroc(scores, positive), metrics.roc_auc_score(positive, scores)),
@@ -70,7 +74,9 @@ def _agreement(cases: int = 2000) -> dict[str, Any]:
     return {"cases": cases, "largest_difference": worst}
 
 
-def _false_alarms(runs: int = 2000, fresh: int = 200, d: int = 30, level: float = 0.05) -> dict[str, Any]:
+def _false_alarms(
+    runs: int = 2000, fresh: int = 200, d: int = 30, level: float = 0.05
+) -> dict[str, Any]:
     """Mahalanobis on standard normal rows: the rate of alarms among new rows of the same law.
 
     It does not depend on mean and covariance, because the detector does not.
@@ -84,7 +90,9 @@ def _false_alarms(runs: int = 2000, fresh: int = 200, d: int = 30, level: float 
             X = rng.normal(size=(n, d))
             detector = Mahalanobis().fit(X)
             seen, new = detector.score(X), detector.score(rng.normal(size=(fresh, d)))
-            rate["training_quantile"] += float((new > np.quantile(seen, 1 - level)).mean()) / runs
+            rate["training_quantile"] += (
+                float((new > np.quantile(seen, 1 - level)).mean()) / runs
+            )
             higher = np.quantile(seen, 1 - level, method="higher")
             rate["training_quantile_higher"] += float((new > higher).mean()) / runs
             calibration = detector.score(rng.normal(size=(n, d)))
@@ -105,7 +113,9 @@ def _against_law(alarms: Any, n: int, fresh: int, level: float) -> dict[str, flo
     p = float(stats.chisquare(observed[keep], expected[keep]).pvalue)
     z = (alarms.mean() - law.mean()) / (law.std() / len(alarms) ** 0.5)
     if p < 1e-4 or abs(z) > 4:
-        raise AssertionError(f"false alarms leave their law at n={n}: p={p:.2g}, z={z:.2f}")
+        raise AssertionError(
+            f"false alarms leave their law at n={n}: p={p:.2g}, z={z:.2f}"
+        )
     return {
         "conformal": float(alarms.mean() / fresh),
         "conformal_exact": m / (n + 1),
@@ -132,13 +142,19 @@ def _detectors(n: int = 100, d: int = 30, level: float = 0.05) -> dict[str, Any]
             detector = make(i).fit(X)
             score = detector.score(new)
             naive.append((score > np.quantile(detector.score(X), 1 - level)).mean())
-            conformal.append((score > conformal_threshold(detector.score(calibration), level)).mean())
+            conformal.append(
+                (score > conformal_threshold(detector.score(calibration), level)).mean()
+            )
             if hasattr(detector, "training_scores"):
-                apart.append((score > np.quantile(detector.training_scores(), 1 - level)).mean())
+                apart.append(
+                    (score > np.quantile(detector.training_scores(), 1 - level)).mean()
+                )
         out[name] = {
             "resamples": runs,
             "training_quantile": float(np.mean(naive)),
-            "training_quantile_without_itself": float(np.mean(apart)) if apart else None,
+            "training_quantile_without_itself": float(np.mean(apart))
+            if apart
+            else None,
             "conformal": float(np.mean(conformal)),
         }
     return out
@@ -146,15 +162,25 @@ def _detectors(n: int = 100, d: int = 30, level: float = 0.05) -> dict[str, Any]
 
 def _libraries(runs: int = 100, n: int = 100, d: int = 30) -> dict[str, Any]:
     """Share of new normal rows called outliers with `contamination=0.05`, nothing but normal rows fitted."""
-    rng, rates = np.random.default_rng(0), {"pyod KNN": [], "sklearn EllipticEnvelope": []}
+    rng, rates = (
+        np.random.default_rng(0),
+        {"pyod KNN": [], "sklearn EllipticEnvelope": []},
+    )
     for i in range(runs):
         X, new = rng.normal(size=(n, d)), rng.normal(size=(200, d))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             rates["pyod KNN"].append(KNN(contamination=0.05).fit(X).predict(new).mean())
             envelope = EllipticEnvelope(contamination=0.05, random_state=i).fit(X)
-            rates["sklearn EllipticEnvelope"].append((envelope.predict(new) == -1).mean())
-    return {"resamples": runs, "rows": n, "dimensions": d, **{k: float(np.mean(v)) for k, v in rates.items()}}
+            rates["sklearn EllipticEnvelope"].append(
+                (envelope.predict(new) == -1).mean()
+            )
+    return {
+        "resamples": runs,
+        "rows": n,
+        "dimensions": d,
+        **{k: float(np.mean(v)) for k, v in rates.items()},
+    }
 
 
 def _digits_law(runs: int = 1000) -> dict[str, Any]:
@@ -166,12 +192,17 @@ def _digits_law(runs: int = 1000) -> dict[str, Any]:
         alarms, found = np.empty(runs, int), np.empty(runs)
         for i in range(runs):
             order = rng.permutation(len(normal))
-            fit, calibration, new = np.split(normal[order[: 300 + n + 200]], [300, 300 + n])
+            fit, calibration, new = np.split(
+                normal[order[: 300 + n + 200]], [300, 300 + n]
+            )
             detector = NearestNeighbours(5).fit(fit)
             threshold = conformal_threshold(detector.score(calibration), level)
             alarms[i] = (detector.score(new) > threshold).sum()
             found[i] = (detector.score(strange) > threshold).mean()
-        out[f"n={n}, level={level}"] = {**_against_law(alarms, n, 200, level), "found": float(found.mean())}
+        out[f"n={n}, level={level}"] = {
+            **_against_law(alarms, n, 200, level),
+            "found": float(found.mean()),
+        }
     return out
 
 
@@ -203,10 +234,16 @@ def _speed() -> dict[str, Any]:
         ("average_precision", average_precision, metrics.average_precision_score),
     ):
         ms = interleaved(
-            {"ours": lambda f=ours: f(scores, positive), "sklearn": lambda f=theirs: f(positive, scores)}, 9
+            {
+                "ours": lambda f=ours: f(scores, positive),
+                "sklearn": lambda f=theirs: f(positive, scores),
+            },
+            9,
         )
         ratio = ms["sklearn"]["median"] / ms["ours"]["median"]
         out[name] = {"rows": len(scores), "ms": ms, "times_faster": ratio}
         if ratio < 0.8:
-            raise AssertionError(f"{name} clearly slower than scikit-learn: {ratio:.2f}")
+            raise AssertionError(
+                f"{name} clearly slower than scikit-learn: {ratio:.2f}"
+            )
     return out

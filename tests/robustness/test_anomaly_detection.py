@@ -50,20 +50,28 @@ def _distances(queries, data):
 def test_fitted_rows_have_mean_squared_distance_d_times_n_minus_1_over_n(seed, d, more):
     X = _normal(d + more, d, seed)
     n = len(X)
-    assert Mahalanobis().fit(X).score(X).mean() == pytest.approx(d * (n - 1) / n, rel=1e-7)
+    assert Mahalanobis().fit(X).score(X).mean() == pytest.approx(
+        d * (n - 1) / n, rel=1e-7
+    )
 
 
 @settings(derandomize=True, deadline=None, max_examples=50)
 @given(seeds)
-def test_mahalanobis_is_the_quadratic_form_and_no_invertible_linear_map_changes_it(seed):
+def test_mahalanobis_is_the_quadratic_form_and_no_invertible_linear_map_changes_it(
+    seed,
+):
     rng = np.random.default_rng(seed)
     X, new = rng.normal(size=(40, 5)), rng.normal(size=(20, 5))
     score = Mahalanobis().fit(X).score(new)
     centred = new - X.mean(axis=0)
     direct = np.einsum("ni,ij,nj->n", centred, np.linalg.inv(np.cov(X.T)), centred)
     np.testing.assert_allclose(score, direct, rtol=1e-9)
-    turn = np.linalg.qr(rng.normal(size=(5, 5)))[0] * np.array([1e-6, 1e-2, 1, 1e3, 1e7])
-    np.testing.assert_allclose(Mahalanobis().fit(X @ turn).score(new @ turn), score, rtol=1e-9)
+    turn = np.linalg.qr(rng.normal(size=(5, 5)))[0] * np.array(
+        [1e-6, 1e-2, 1, 1e3, 1e7]
+    )
+    np.testing.assert_allclose(
+        Mahalanobis().fit(X @ turn).score(new @ turn), score, rtol=1e-9
+    )
 
 
 def test_mahalanobis_of_normal_data_follows_its_exact_laws_seen_and_unseen():
@@ -92,7 +100,10 @@ def _naive_mahalanobis(X, new):
 @pytest.mark.parametrize("value", [0.0, 0.1, -3e6])
 def test_leaving_a_constant_feature_is_seen_and_staying_on_it_changes_nothing(value):
     X = np.column_stack([_normal(50, 2), np.full(50, value)])
-    stay, leave = np.array([[1, 1, value]]), np.array([[1, 1, value + max(1, abs(value)) * 0.01]])
+    stay, leave = (
+        np.array([[1, 1, value]]),
+        np.array([[1, 1, value + max(1, abs(value)) * 0.01]]),
+    )
     detector = Mahalanobis().fit(X)
     plain = Mahalanobis().fit(X[:, :2]).score(stay[:, :2])
     np.testing.assert_allclose(detector.score(stay), plain, rtol=1e-9)
@@ -107,12 +118,16 @@ def test_the_unit_of_a_constant_feature_does_not_matter():
         np.column_stack([_normal(9, 2, 1), np.full(9, 0.1001)]),
     )
     unit = np.array([1, 1, 2.0**40])
-    assert (Mahalanobis().fit(X * unit).score(new * unit) == Mahalanobis().fit(X).score(new)).all()
+    assert (
+        Mahalanobis().fit(X * unit).score(new * unit) == Mahalanobis().fit(X).score(new)
+    ).all()
 
 
 def test_leaving_the_span_of_too_few_rows_or_of_dependent_features_is_seen():
     few = _normal(5, 20)
-    assert Mahalanobis().fit(few).score(few).mean() == pytest.approx(4 * 4 / 5, rel=1e-6)  # rank 4
+    assert Mahalanobis().fit(few).score(few).mean() == pytest.approx(
+        4 * 4 / 5, rel=1e-6
+    )  # rank 4
     assert Mahalanobis().fit(few).score(_normal(10, 20, 1)).min() > 1e6
     X = _normal(50, 2)
     twin = np.column_stack([X, X.sum(axis=1)])
@@ -126,12 +141,20 @@ def test_leaving_the_span_of_too_few_rows_or_of_dependent_features_is_seen():
 
 def _naive_distances(queries, data):
     """As a matrix product: fast, and half of the digits are gone where the distance is small."""
-    square = (queries**2).sum(axis=1)[:, None] + (data**2).sum(axis=1) - 2 * queries @ data.T
+    square = (
+        (queries**2).sum(axis=1)[:, None] + (data**2).sum(axis=1) - 2 * queries @ data.T
+    )
     return np.sqrt(np.maximum(square, 0))
 
 
 @settings(derandomize=True, deadline=None)
-@given(seeds, st.integers(1, 6), st.integers(1, 30), st.sampled_from([0.0, 1e4, 1e8]), st.booleans())
+@given(
+    seeds,
+    st.integers(1, 6),
+    st.integers(1, 30),
+    st.sampled_from([0.0, 1e4, 1e8]),
+    st.booleans(),
+)
 def test_neighbour_distances_equal_those_of_a_full_sort_also_with_ties_and_equal_rows(
     seed, d, k, offset, whole
 ):
@@ -145,23 +168,31 @@ def test_neighbour_distances_equal_those_of_a_full_sort_also_with_ties_and_equal
     np.fill_diagonal(among, np.inf)
     expected = np.sort(_distances(new, X))[:, k - 1], np.sort(among)[:, k - 1]
     np.testing.assert_allclose(detector.score(new), expected[0], rtol=1e-14, atol=0)
-    np.testing.assert_allclose(detector.training_scores(), expected[1], rtol=1e-14, atol=0)
+    np.testing.assert_allclose(
+        detector.training_scores(), expected[1], rtol=1e-14, atol=0
+    )
 
 
 @pytest.mark.parametrize("spread", [1e-9, 1e-4, 1e-3, 1e-2, 0.1])
 def test_rows_closer_than_float32_can_tell_are_still_told_apart(spread):
-    X = np.concatenate([1 + spread * _normal(300, 4), [[1e3] * 4]])  # one row stretches the scale
+    X = np.concatenate(
+        [1 + spread * _normal(300, 4), [[1e3] * 4]]
+    )  # one row stretches the scale
     true = np.sort(_distances(X, X))[:300, 5]
     score = NearestNeighbours(5).fit(X).training_scores()[:300]
     np.testing.assert_allclose(score, true, rtol=1e-12)
-    naive = np.sort(_naive_distances(X.astype(np.float32), X.astype(np.float32)))[:300, 5]
+    naive = np.sort(_naive_distances(X.astype(np.float32), X.astype(np.float32)))[
+        :300, 5
+    ]
     assert np.abs(naive / true - 1).max() > 1e-6
 
 
 def test_an_equal_row_is_at_distance_zero_exactly():
     X = _normal(600, 30) + 5
     assert (NearestNeighbours(1).fit(X).score(X) == 0).all()
-    assert (NearestNeighbours(1).fit(np.repeat(X, 2, axis=0)).training_scores() == 0).all()
+    assert (
+        NearestNeighbours(1).fit(np.repeat(X, 2, axis=0)).training_scores() == 0
+    ).all()
     assert np.diag(_naive_distances(X, X)).max() > 1e-8
 
 
@@ -173,8 +204,12 @@ def test_neighbours_equal_scikit_learn(name):
         neighbors.NearestNeighbors(n_neighbors=5, algorithm="kd_tree").fit(fit),
         NearestNeighbours(5).fit(fit),
     )
-    np.testing.assert_allclose(ours.training_scores(), peer.kneighbors()[0][:, -1], rtol=1e-12)
-    np.testing.assert_allclose(ours.score(new), peer.kneighbors(new)[0][:, -1], rtol=1e-12)
+    np.testing.assert_allclose(
+        ours.training_scores(), peer.kneighbors()[0][:, -1], rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        ours.score(new), peer.kneighbors(new)[0][:, -1], rtol=1e-12
+    )
 
 
 # --- Local outlier factor
@@ -205,24 +240,36 @@ def test_the_factor_equals_its_definition_row_by_row(seed, d, k):
     for x, score in zip(new, detector.score(new), strict=True):
         distance = _distances(x[None], X)[0]
         near = np.argsort(distance)[:k]
-        assert score == pytest.approx(np.mean([dense[o] for o in near]) / density(distance, near), rel=1e-12)
+        assert score == pytest.approx(
+            np.mean([dense[o] for o in near]) / density(distance, near), rel=1e-12
+        )
 
 
 @pytest.mark.parametrize("kind", ["smooth", "wbc", "equal rows"])
 def test_the_factor_equals_scikit_learn_seen_and_unseen(kind):
-    X = {"smooth": _normal(400, 8), "wbc": wisconsin_outliers()[0], "equal rows": _normal(30, 8)}[kind]
+    X = {
+        "smooth": _normal(400, 8),
+        "wbc": wisconsin_outliers()[0],
+        "equal rows": _normal(30, 8),
+    }[kind]
     if kind == "equal rows":
         X = np.concatenate([np.repeat(X, 8, axis=0), _normal(50, 8, 1)])
     new = _normal(100, X.shape[1], 2)
-    peer = neighbors.LocalOutlierFactor(n_neighbors=7, algorithm="kd_tree", novelty=True).fit(X)
+    peer = neighbors.LocalOutlierFactor(
+        n_neighbors=7, algorithm="kd_tree", novelty=True
+    ).fit(X)
     ours = LocalOutlierFactor(7).fit(X)
-    np.testing.assert_allclose(ours.training_scores(), -peer.negative_outlier_factor_, rtol=1e-10)
+    np.testing.assert_allclose(
+        ours.training_scores(), -peer.negative_outlier_factor_, rtol=1e-10
+    )
     np.testing.assert_allclose(ours.score(new), -peer.score_samples(new), rtol=1e-10)
 
 
 def test_inside_a_regular_grid_every_factor_is_one():
     grid = np.stack(np.meshgrid(np.arange(9.0), np.arange(9.0)), axis=-1)
-    score = LocalOutlierFactor(4).fit(grid.reshape(-1, 2)).training_scores().reshape(9, 9)
+    score = (
+        LocalOutlierFactor(4).fit(grid.reshape(-1, 2)).training_scores().reshape(9, 9)
+    )
     np.testing.assert_allclose(score[3:-3, 3:-3], 1, rtol=1e-12)
 
 
@@ -230,9 +277,13 @@ def test_moving_and_turning_leave_the_factor_and_stretching_almost():
     X = _normal(100, 3)
     score = LocalOutlierFactor(10).fit(X).training_scores()
     turn = np.linalg.qr(_normal(3, 3, 1))[0]
-    np.testing.assert_allclose(LocalOutlierFactor(10).fit(X @ turn + 5).training_scores(), score, rtol=1e-12)
+    np.testing.assert_allclose(
+        LocalOutlierFactor(10).fit(X @ turn + 5).training_scores(), score, rtol=1e-12
+    )
     # The 1e-10 has the unit of a distance.
-    np.testing.assert_allclose(LocalOutlierFactor(10).fit(1000 * X).training_scores(), score, rtol=1e-9)
+    np.testing.assert_allclose(
+        LocalOutlierFactor(10).fit(1000 * X).training_scores(), score, rtol=1e-9
+    )
 
 
 def test_only_the_factor_finds_the_stray_beside_the_dense_cluster():
@@ -271,7 +322,11 @@ def test_average_path_is_the_expected_depth_of_a_random_tree():
 def test_three_points_have_the_expected_paths_of_pencil_and_paper():
     # The first cut is uniform in (0, 3): below 1 with probability 1/3 (0 is alone then), else 3 is alone.
     trees = 40_000
-    score = IsolationForest(trees, seed=3).fit([[0.0], [1.0], [3.0]]).score([[0.0], [1.0], [3.0]])
+    score = (
+        IsolationForest(trees, seed=3)
+        .fit([[0.0], [1.0], [3.0]])
+        .score([[0.0], [1.0], [3.0]])
+    )
     path = -np.log2(score) * average_path(3)
     np.testing.assert_allclose(path, [5 / 3, 2, 4 / 3], atol=4 * (2 / 9 / trees) ** 0.5)
 
@@ -286,14 +341,20 @@ def _mean_paths_of_scikit_learn(forest, X):
 
 def test_paths_are_statistically_those_of_scikit_learn_row_by_row():
     X, runs = wisconsin_outliers()[0], 20
-    ours = -average_path(256) * np.log2([IsolationForest(seed=s).fit(X).score(X) for s in range(runs)])
+    ours = -average_path(256) * np.log2(
+        [IsolationForest(seed=s).fit(X).score(X) for s in range(runs)]
+    )
     forests = [ensemble.IsolationForest(random_state=s).fit(X) for s in range(runs)]
     theirs = np.array([_mean_paths_of_scikit_learn(forest, X) for forest in forests])
-    z = stats.ttest_ind(ours, theirs, axis=0).statistic  # one per row; rows are dependent
+    z = stats.ttest_ind(
+        ours, theirs, axis=0
+    ).statistic  # one per row; rows are dependent
     assert np.sqrt(np.mean(z**2)) < 1.5
     assert abs(stats.ttest_ind(ours.mean(axis=1), theirs.mean(axis=1)).statistic) < 3
     # It can fail: another sub-sample size gives other paths.
-    smaller = [IsolationForest(sample_size=192, seed=s).fit(X).score(X) for s in range(runs)]
+    smaller = [
+        IsolationForest(sample_size=192, seed=s).fit(X).score(X) for s in range(runs)
+    ]
     smaller = -average_path(192) * np.log2(smaller)
     assert np.sqrt(np.mean(stats.ttest_ind(smaller, theirs, axis=0).statistic ** 2)) > 2
 
@@ -314,7 +375,9 @@ def test_each_varying_feature_is_cut_equally_often_also_where_others_are_constan
 
 
 def test_equal_rows_score_one_half():
-    assert IsolationForest(10).fit(np.full((40, 3), 0.1)).score(_normal(5, 3)) == pytest.approx(0.5)
+    assert IsolationForest(10).fit(np.full((40, 3), 0.1)).score(
+        _normal(5, 3)
+    ) == pytest.approx(0.5)
 
 
 @settings(derandomize=True, deadline=None, max_examples=20)
@@ -323,9 +386,15 @@ def test_forest_scores_lie_in_the_unit_interval_and_ignore_units_but_not_curves(
     X = np.abs(_normal(60, 3, seed)) + 0.1
     score = IsolationForest(30, seed=seed).fit(X).score(X)
     assert ((score > 0) & (score < 1)).all()
-    units = np.array([2.0**-20, 1.0, 2.0**20])  # exact in float64, so the cuts are the same to the bit
-    assert (IsolationForest(30, seed=seed).fit(X * units).score(X * units) == score).all()
-    assert (IsolationForest(30, seed=seed).fit(np.exp(X)).score(np.exp(X)) != score).any()
+    units = np.array(
+        [2.0**-20, 1.0, 2.0**20]
+    )  # exact in float64, so the cuts are the same to the bit
+    assert (
+        IsolationForest(30, seed=seed).fit(X * units).score(X * units) == score
+    ).all()
+    assert (
+        IsolationForest(30, seed=seed).fit(np.exp(X)).score(np.exp(X)) != score
+    ).any()
 
 
 def test_a_cut_between_neighbouring_floats_leaves_no_empty_part():
@@ -345,12 +414,16 @@ def test_forests_of_one_seed_agree_and_of_two_seeds_differ():
 
 @settings(derandomize=True, deadline=None, max_examples=50)
 @given(seeds, st.integers(1, 6))
-def test_the_mean_residual_is_the_variance_left_out_and_no_other_plane_leaves_less(seed, k):
+def test_the_mean_residual_is_the_variance_left_out_and_no_other_plane_leaves_less(
+    seed, k
+):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(50, 6)) @ rng.normal(size=(6, 6))
     left = PCAResidual(k).fit(X).score(X)
     variances = np.linalg.eigvalsh(np.cov(X.T, ddof=0))
-    assert left.mean() == pytest.approx(variances[: 6 - k].sum(), rel=1e-9, abs=1e-12 * variances[-1])
+    assert left.mean() == pytest.approx(
+        variances[: 6 - k].sum(), rel=1e-9, abs=1e-12 * variances[-1]
+    )
     plane = np.linalg.qr(rng.normal(size=(6, k)))[0]
     z = X - X.mean(axis=0)
     assert left.sum() <= ((z - z @ plane @ plane.T) ** 2).sum() + 1e-9
@@ -391,7 +464,7 @@ def test_a_curved_bottleneck_sees_the_centre_of_an_arc_and_a_flat_one_does_not()
 
 def test_training_leaves_global_state_alone_and_works_under_no_grad():
     X = _normal(30, 4)
-    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
     with torch.no_grad():
         inside = Autoencoder(2, steps=20).fit(X).score(X)
         assert not torch.is_grad_enabled()
@@ -399,7 +472,7 @@ def test_training_leaves_global_state_alone_and_works_under_no_grad():
     assert torch.is_grad_enabled()
     assert torch.get_default_dtype() == torch.float32
     assert torch.equal(torch.get_rng_state(), torch_state)
-    assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002
+    assert (np.random.get_state()[1] == numpy_state).all()
     assert (inside == outside).all()
     assert (Autoencoder(2, steps=20, seed=1).fit(X).score(X) != inside).any()
 
@@ -419,10 +492,15 @@ def test_the_benchmark_has_the_published_size_and_draws_one_tumour_twice():
 def test_the_published_benchmark_row_is_reproduced():
     # pyod 0.8.1, docs/tables/roc.csv, row wbc; ten splits, z-scores of the training part.
     X, outlier = wisconsin_outliers()
-    makers = {0.9366: lambda: NearestNeighbours(5), 0.9349: lambda: LocalOutlierFactor(20)}
+    makers = {
+        0.9366: lambda: NearestNeighbours(5),
+        0.9349: lambda: LocalOutlierFactor(20),
+    }
     areas = {published: [] for published in makers}
     for i in range(10):
-        parts = train_test_split(X, outlier, test_size=0.4, random_state=np.random.RandomState(i))
+        parts = train_test_split(
+            X, outlier, test_size=0.4, random_state=np.random.RandomState(i)
+        )
         fit, test, _, label = parts
         mean, spread = fit.mean(axis=0), fit.std(axis=0)
         for published, make in makers.items():
@@ -443,7 +521,9 @@ def test_scores_have_the_order_of_the_rows_and_a_far_sample_scores_high(make):
     score = detector.score(new)
     assert score.shape == (300,)
     assert score.dtype == np.float64
-    np.testing.assert_allclose(detector.score(new[::-1])[::-1], score, rtol=1e-4)  # the network is float32
+    np.testing.assert_allclose(
+        detector.score(new[::-1])[::-1], score, rtol=1e-4
+    )  # the network is float32
     assert detector.score(np.full((1, 4), 30.0))[0] > np.quantile(score, 0.95)
 
 
@@ -488,7 +568,13 @@ def test_scoring_needs_a_fit_the_same_features_and_finite_numbers(make):
         make().score(np.zeros((2, 3)))
     detector = make().fit(_normal(20, 3))
     assert detector.score(np.zeros((1, 3))).shape == (1,)
-    for bad in (np.zeros((2, 4)), np.zeros(3), np.zeros((0, 3)), [[0, 0, np.nan]], [[0, 0, -np.inf]]):
+    for bad in (
+        np.zeros((2, 4)),
+        np.zeros(3),
+        np.zeros((0, 3)),
+        [[0, 0, np.nan]],
+        [[0, 0, -np.inf]],
+    ):
         with pytest.raises(ValueError, match="X must"):
             detector.score(bad)
 
