@@ -402,7 +402,9 @@ def copy_faults(page: Page, authored: list[str]) -> list[str]:
     faults = []
     for text, wanted in zip(got, authored, strict=False):
         if text != wanted.rstrip("\n"):
-            same = len(os.path.commonprefix([text, wanted]))
+            pairs = enumerate(zip(text, wanted, strict=False))
+            shorter = min(len(text), len(wanted))
+            same = next((i for i, (a, b) in pairs if a != b), shorter)
             there, here = text[same : same + 40], wanted[same : same + 40]
             faults.append(f"copied {there!r} instead of {here!r} at character {same}")
     if len(got) != len(authored):
