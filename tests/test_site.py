@@ -73,8 +73,10 @@ def source(name: str) -> tuple[str, list[str]]:
             prose.append(cell.source)
             code += fenced(cell.source)
         elif cell.cell_type == "code":
-            code.append(cell.source)
-            for output in cell.outputs:
+            tags = set(cell.metadata.get("tags", []))
+            code += [] if tags & {"remove-cell", "remove-input"} else [cell.source]
+            removed = tags & {"remove-cell", "remove-output"}
+            for output in [] if removed else cell.outputs:
                 text = output.get("data", {}).get("text/markdown", "")
                 prose.append(text)
                 code += fenced(text)
@@ -370,40 +372,62 @@ def axe_faults(page: Page, theme: str) -> list[str]:
     ]
 
 
-def copied(page: Page, button: str) -> str:
-    """What a copy button puts on the clipboard, worked by the keyboard."""
-    page.evaluate("() => navigator.clipboard.writeText('nothing was copied')")
-    page.locator(button).press("Enter")
-    return page.evaluate("() => navigator.clipboard.readText()").replace("\r\n", "\n")
+def copied(page: Page, buttons: str) -> list[str]:
+    """What each of some copy buttons hands to the clipboard."""
+    return page.eval_on_selector_all(
+        buttons,
+        """buttons => {
+          let text;
+          const clipboard = navigator.clipboard;
+          clipboard.writeText = async words => { text = words; };
+          document.execCommand = () => {  // clipboard.js selects a field of its own
+            text = [...document.querySelectorAll("textarea")].at(-1)?.value;
+            return true;
+          };
+          const texts = buttons.map(button => {
+            text = "nothing was copied";
+            button.click();
+            return text;
+          });
+          delete document.execCommand;
+          delete clipboard.writeText;
+          return texts;
+        }""",
+    )
 
 
 def copy_faults(page: Page, authored: list[str]) -> list[str]:
     """Copy buttons that do not give the code as it was written."""
-    unfold(page)
-    page.bring_to_front()
-    count = page.locator("article button.copybtn").count()
-    got = [copied(page, f"article button.copybtn >> nth={i}") for i in range(count)]
-    unfold(page, False)
-    faults = [
-        f"copied {text!r} instead of {wanted!r}"
-        for text, wanted in zip(got, authored, strict=False)
-        if text != wanted.rstrip("\n")
-    ]
-    if count != len(authored):
-        faults.append(f"{count} copy buttons for {len(authored)} blocks of code")
+    got = copied(page, "article button.copybtn")
+    faults = []
+    for text, wanted in zip(got, authored, strict=False):
+        if text != wanted.rstrip("\n"):
+            pairs = enumerate(zip(text, wanted, strict=False))
+            shorter = min(len(text), len(wanted))
+            same = next((i for i, (a, b) in pairs if a != b), shorter)
+            there, here = text[same : same + 40], wanted[same : same + 40]
+            faults.append(f"copied {there!r} instead of {here!r} at character {same}")
+    if len(got) != len(authored):
+        faults.append(f"{len(got)} copy buttons for {len(authored)} blocks of code")
     return faults
+
+
+def clipboard_faults(page: Page, authored: list[str]) -> list[str]:
+    """The first copy button, by the keyboard, does not reach the real clipboard."""
+    page.bring_to_front()
+    page.evaluate("() => navigator.clipboard.writeText('nothing was copied')")
+    page.locator("article button.copybtn >> visible=true").first.press("Enter")
+    text = page.evaluate("() => navigator.clipboard.readText()").replace("\r\n", "\n")
+    return [] if text in [code.rstrip("\n") for code in authored] else [f"got {text!r}"]
 
 
 def snippet_faults(page: Page) -> list[str]:
     """Folded snippets that are not what the package gives for these names."""
     faults = []
     folds = "article details:has(> summary > code)"
-    for i in range(page.locator(folds).count()):
-        fold = page.locator(folds).nth(i)
-        names = fold.locator("summary code").all_inner_texts()
-        fold.evaluate("d => d.open = true")
-        text = copied(page, f"{folds} >> nth={i} >> button.copybtn")
-        fold.evaluate("d => d.open = false")
+    texts = copied(page, f"{folds} button.copybtn")
+    for fold, text in zip(page.locator(folds).all(), texts, strict=True):
+        names = fold.locator("summary code").all_text_contents()
         if text != snippet(*names).rstrip("\n"):
             faults.append(f"the snippet of {', '.join(names)} is another one")
     return faults
@@ -499,10 +523,10 @@ def test_folds_open_by_keyboard(opened: tuple[str, Opened]) -> None:
     assert fold_faults(opened[1].page) == []
 
 
-def test_only_solutions_are_folded_cells(opened: tuple[str, Opened]) -> None:
-    # The label of a folded cell is "Show the solution", see _config.yml.
-    folds = opened[1].page.locator("article .cell:not(.tag_hide-cell) > details.hide")
-    assert folds.count() == 0
+def test_folded_cells_say_what_they_hold(opened: tuple[str, Opened]) -> None:
+    for tag, name in [("hide-cell", "solution"), ("hide-input", "code")]:
+        folds = opened[1].page.locator(f"article .tag_{tag} > details > summary")
+        assert set(folds.all_inner_texts()) <= {f"Show the {name}"}
 
 
 def test_focus_is_seen(opened: tuple[str, Opened]) -> None:
@@ -511,6 +535,11 @@ def test_focus_is_seen(opened: tuple[str, Opened]) -> None:
 
 def test_copy_buttons_copy_the_code(opened: tuple[str, Opened]) -> None:
     assert copy_faults(opened[1].page, source(opened[0])[1]) == []
+
+
+def test_a_copy_button_reaches_the_clipboard(opened: tuple[str, Opened]) -> None:
+    code = source(opened[0])[1]
+    assert not code or clipboard_faults(opened[1].page, code) == []
 
 
 def test_snippets_are_those_of_the_package(opened: tuple[str, Opened]) -> None:
@@ -562,7 +591,8 @@ def small_book(folder: Path, url: str, page: str = "# Home\n") -> Path:
     (folder / "_toc.yml").write_text(toc, encoding="utf-8")
     cells = [
         nbformat.v4.new_markdown_cell("# One\n\n> **You should know.** It is so."),
-        nbformat.v4.new_code_cell("1"),
+        nbformat.v4.new_code_cell("1", metadata={"tags": ["hide-cell"]}),
+        nbformat.v4.new_code_cell("2", metadata={"tags": ["hide-input"]}),
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
@@ -580,7 +610,8 @@ def addresses(page: Path) -> set[str]:
 
 
 def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
-    html = build(small_book(tmp_path, "https://github.com/someone/some-book"))
+    root = small_book(tmp_path, "https://github.com/someone/some-book")
+    html = build(root)
     found = addresses(html / "notebooks" / "one.html")
     assert {
         "https://github.com/someone/some-book",
@@ -595,13 +626,21 @@ def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
     assert {name for name in made if not name.startswith("_static/")} == ours | sphinx
     text = (html / "notebooks" / "one.html").read_text(encoding="utf-8")
     assert '<blockquote class="you-should-know">' in text
+    assert text.index("Show the solution") < text.index("Show the code")
+    # A second time there is nothing to do; what is gone from the sources goes from the site.
+    before = (html / "index.html").stat().st_mtime_ns
+    (html / "gone.html").touch()
+    assert (build(root) / "index.html").stat().st_mtime_ns == before
+    (root / "book" / "index.md").write_text("# Another home\n", encoding="utf-8")
+    assert "Another home" in (build(root) / "book" / "index.html").read_text("utf-8")
+    assert not (html / "gone.html").exists()
 
 
 def test_without_an_address_no_buttons_and_a_warning_stops_the_build(
     tmp_path: Path,
 ) -> None:
     root = small_book(tmp_path, "", page="# Home\n\n[gone](#nowhere-at-all)\n")
-    # Also the second time, when Sphinx by itself would not read the page again.
+    # Also the second time, when Sphinx would not read the page again.
     for _ in range(2):
         with pytest.raises(SystemExit, match="nowhere-at-all"):
             build(root)
@@ -657,6 +696,7 @@ def test_on_a_clean_page_no_check_finds_a_fault(plant: Plant) -> None:
         "fold": fold_faults(page),
         "focus": focus_faults(page, 3),
         "copy": copy_faults(page, ["one = 1"]),
+        "clipboard": clipboard_faults(page, ["one = 1"]),
         "snippet": snippet_faults(page),
         "overflow": overflow_faults(page),
         "light": axe_faults(page, "light"),
@@ -754,13 +794,21 @@ def test_a_barrier_in_the_dark_alone_is_seen(plant: Plant) -> None:
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        (COPY.format("one = 2"), "copied 'one = 2'"),
+        (COPY.format("one = 2"), "copied '2' instead of '1' at character 6"),
         (COPY.replace("onclick", "data-x"), "copied 'nothing was copied'"),
         ("<pre>one = 1</pre>", "0 copy buttons"),
     ],
 )
 def test_a_wrong_copy_is_seen(plant: Plant, body: str, fault: str) -> None:
     assert fault in copy_faults(plant(body)[0].page, ["one = 1"])[-1]
+
+
+@pytest.mark.parametrize("old", ["onclick", "one = 1')"])
+def test_a_copy_that_does_not_reach_the_clipboard_is_seen(
+    plant: Plant, old: str
+) -> None:
+    body = COPY.format("one = 1").replace(old, "nothing')")
+    assert clipboard_faults(plant(body)[0].page, ["one = 1"])
 
 
 def test_a_wrong_snippet_is_seen(plant: Plant) -> None:
