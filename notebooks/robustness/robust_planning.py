@@ -35,7 +35,14 @@ import gymnasium
 import matplotlib.pyplot as plt
 import numpy as np
 
-from companion.lesson import COLOURS, claim, figure_style, recorded, show_source, table
+from companion.lesson import (
+    COLOURS,
+    claim,
+    figure_style,
+    recorded,
+    show_source,
+    table,
+)
 from companion.mdp import MDP, policy_iteration, policy_value
 from companion.problems import river_swim, slippery_cliff
 from companion.robustness.fault_tolerance import redundant_system
@@ -92,7 +99,7 @@ error = np.abs(every - P).sum(axis=1)
 allowed = (every >= 0).all(axis=1) & (error <= 0.4 + 1e-9)
 lowest = (every[allowed] @ v).min()
 claim(
-    f"Of {allowed.sum()} distributions within 0.4, none is worth less than {lowest:.1f}.",
+    f"Of {allowed.sum()} distributions in reach none is below {lowest:.1f}.",
     abs(lowest - worst.value) < 1e-12,
 )
 
@@ -103,7 +110,8 @@ claim(
 mistake = np.array([0.1, 0.3, 0.6])
 distance = np.abs(mistake - P).sum()
 claim(
-    f"The mistake is worth {mistake @ v:.1f}, and is off by {distance:.1f}: twice what was allowed.",
+    f"The mistake is worth {mistake @ v:.1f}, and is off by {distance:.1f}: "
+    "twice what was allowed.",
     abs(distance - 0.8) < 1e-12,
 )
 
@@ -140,8 +148,9 @@ show_source(worst_case_l1)
 # %%
 interval = worst_case_interval(P - 0.1, P + 0.1, v)
 tilted = worst_case_kl(P, v, radius=0.1)
-answers = {"L1, 0.4": worst, "interval, 0.1": interval, "relative entropy, 0.1": tilted}
-rows = [[name, *a.kernel, float(a.value)] for name, a in answers.items()]
+names = ["L1, 0.4", "interval, 0.1", "relative entropy, 0.1"]
+answers = [worst, interval, tilted]
+rows = [[name, *a.kernel, float(a.value)] for name, a in zip(names, answers)]
 table(["set", "good", "worn", "broken", "worst value"], rows, digits=3)
 
 # %%
@@ -150,9 +159,10 @@ claim(
     "The tilted row uses up its relative entropy of 0.1.",
     abs(tilted.kernel @ log_ratio - 0.1) < 1e-9,
 )
+slope = np.diff(log_ratio) / np.diff(v)
 claim(
-    "Its log ratio to the model falls in proportion to the value: a tilt.",
-    abs((log_ratio[0] - log_ratio[1]) / 6 - (log_ratio[1] - log_ratio[2]) / 4) < 1e-9,
+    "Its log ratio to the model lies on a straight line in the value: a tilt.",
+    abs(slope[0] - slope[1]) < 1e-9 and slope[0] < 0,
 )
 
 # %% [markdown]
@@ -177,7 +187,7 @@ claim(
 
 # %%
 machine = MDP(
-    transition=[[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]],  # [state, action, next state]
+    transition=[[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]],  # [state][action]
     reward=[[1, -2], [0, -2]],
     discount=0.9,
 )
@@ -193,12 +203,13 @@ table(["value", "running", "broken"], rows, digits=4)
 # Put one into the other: $0.118\, v_0 = 0.64$.
 
 # %%
+by_hand = 0.64 / 0.118
 claim(
-    f"The running machine is worth 0.64 / 0.118 = {0.64 / 0.118:.4f} in the worst case.",
-    abs(robust.value[0] - 0.64 / 0.118) < 1e-9,
+    f"At worst the running machine is worth 0.64 / 0.118 = {by_hand:.4f}.",
+    abs(robust.value[0] - by_hand) < 1e-9,
 )
 claim(
-    "The repair, certain in the model, stays certain: nature has nothing to move there.",
+    "The repair, certain in the model, stays certain: nothing to move there.",
     (robust.kernel[:, 1] == [1, 0]).all(),
 )
 
@@ -210,7 +221,8 @@ swept = np.zeros(2)
 for _ in range(500):
     inner = worst_case_l1(machine.transition, swept, radius=0.2).value  # (2, 2)
     swept = (machine.reward + machine.discount * inner).max(axis=1)
-claim("Sweeps and solver agree to rounding.", np.abs(swept - robust.value).max() < 1e-9)
+difference = np.abs(swept - robust.value).max()
+claim("Sweeps and solver agree to rounding.", difference < 1e-9)
 
 # %% [markdown]
 # The solver is quicker where sweeps are slow.
@@ -258,7 +270,7 @@ start, goal = 36, 47  # the corners of the bottom row
 
 
 def walk(mdp, policy):
-    """Rows and columns of the cells that the policy visits if every step succeeds."""
+    """Rows and columns of the cells on the way, if every step succeeds."""
     path = [start]
     while path[-1] != goal and len(path) < 48:
         path.append(int(mdp.transition[path[-1], policy[path[-1]]].argmax()))
@@ -276,25 +288,25 @@ paths = {a: walk(cliff, plan.policy) for a, plan in plans.items()}
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of the figure", "image": {"alt": "A grid of four rows and twelve columns. The bottom row holds the start on the left, the goal on the right, and the cliff, hatched, between them. Three paths lead from start to goal: for alpha 0 along the edge of the cliff, for alpha 0.01 one row further away, for alpha 0.05 along the far row."}, "figure": {"caption": "The best path from start to goal when an adversary acts with probability \u03b1 per step. The lines are drawn a little apart where they share cells.", "name": "fig-robust-planning"}}
 fig, ax = plt.subplots(figsize=(9, 3.9))
-ax.add_patch(
-    plt.Rectangle((0.5, 2.5), 10, 1, facecolor="0.85", edgecolor="0.5", hatch="//")
-)
+grey = {"facecolor": "0.85", "edgecolor": "0.5", "hatch": "//"}
+ax.add_patch(plt.Rectangle((0.5, 2.5), 10, 1, **grey))
+words = {"ha": "center", "va": "center", "fontsize": 12}
 box = {"facecolor": "white", "edgecolor": "none", "pad": 2.5}
-ax.text(
-    5.5, 3, "cliff: costs 100, back to the start", ha="center", va="center", bbox=box
-)
+ax.text(5.5, 3, "cliff: costs 100, back to the start", bbox=box, **words)
 for column, name in ((0, "start"), (11, "goal")):
     ax.add_patch(plt.Rectangle((column - 0.5, 2.5), 1, 1, facecolor="#CFE8F7"))
-    ax.text(column, 3.3, name, ha="center", va="center")
+    ax.text(column, 3.3, name, **words)
 styles = (("red", "-", 0.14), ("blue", "--", 0), ("green", "-.", -0.14))
-for (alpha, (row, column)), (colour, style, shift) in zip(paths.items(), styles):
-    # Inwards on the way up and down, so that shared cells show every line.
+for (alpha, path), (colour, style, shift) in zip(paths.items(), styles):
+    row, column = path
+    # A little inwards or outwards, so that shared cells show every line.
     across = column + np.where(column < 6, shift, -shift)
     ax.plot(across, row, color=COLOURS[colour], linestyle=style)
     ax.plot(across[-1], row[-1], marker="v", color=COLOURS[colour])
     label = f"α = {alpha:g}: {len(row) - 1} steps"
-    ax.text(5.5, row.min(), label, ha="center", va="center", bbox=box)
-ax.set(xlim=(-0.5, 11.5), ylim=(3.5, -0.5), xlabel="column", ylabel="row", aspect=1)
+    ax.text(5.5, row.min(), label, color=COLOURS[colour], bbox=box, **words)
+ax.set(xlim=(-0.5, 11.5), ylim=(3.5, -0.5), aspect=1)
+ax.set(xlabel="column", ylabel="row")
 ax.set_xticks(np.arange(-0.5, 12), minor=True)
 ax.set_yticks(np.arange(-0.5, 4), minor=True)
 ax.set(xticks=range(12), yticks=range(4))
@@ -304,16 +316,17 @@ ax.tick_params(which="both", length=0)
 plt.show()
 
 # %%
-nearest = [int(row.min()) for row, column in paths.values()]
-lengths = [len(row) - 1 for row, column in paths.values()]
+top = [int(row.min()) for row, column in paths.values()]
+steps = [len(row) - 1 for row, column in paths.values()]
+ends = [(int(row[-1]), int(column[-1])) for row, column in paths.values()]
 claim(
-    f"The path crosses in row {nearest[0]}, along the edge, then in row {nearest[1]}, then in row {nearest[2]}.",
-    nearest == [2, 1, 0],
+    f"The path crosses in row {top[0]}, along the edge, "
+    f"then in row {top[1]}, then in row {top[2]}.",
+    top == [2, 1, 0],
 )
 claim(
-    f"It takes {lengths[0]}, {lengths[1]} and {lengths[2]} steps, and always arrives.",
-    lengths == [13, 15, 17]
-    and all((row[-1], column[-1]) == (3, 11) for row, column in paths.values()),
+    f"It arrives each time, in {steps[0]}, {steps[1]} and {steps[2]} steps.",
+    steps == [13, 15, 17] and ends == [(3, 11)] * 3,
 )
 
 # %% [markdown]
@@ -324,46 +337,54 @@ claim(
 
 # %%
 def attacked(policy, alpha):
-    """Value at the start when the adversary who is worst for this policy acts."""
-    own = np.arange(48), policy
-    kernel = (1 - alpha) * cliff.transition[own][:, None] + alpha * cliff.transition
-    reward = (1 - alpha) * cliff.reward[own][:, None] + alpha * cliff.reward
+    """Value at the start against the adversary who is worst for this policy."""
+    own, keep = (np.arange(48), policy), 1 - alpha
+    kernel = keep * cliff.transition[own][:, None] + alpha * cliff.transition
+    reward = keep * cliff.reward[own][:, None] + alpha * cliff.reward
     return -policy_iteration(MDP(kernel, -reward, cliff.discount)).value[start]
 
 
-quiet = [policy_value(cliff, plan.policy)[start] for plan in plans.values()]
-under = {a: [attacked(p.policy, a) for p in plans.values()] for a in plans}
-rows = [[f"made for α = {a:g}", *c] for a, c in zip(plans, zip(*under.values()))]
+policies = [plan.policy for plan in plans.values()]
+worth = np.array([[attacked(p, a) for a in plans] for p in policies])
+rows = [[f"made for α = {a:g}", *line] for a, line in zip(plans, worth)]
 table(["plan", *(f"attacked, α = {a:g}" for a in plans)], rows, digits=1)
 
+# %% [markdown]
+# Take the two outer paths, and turn the sign round: what does each cost?
+
 # %%
+edge, _, far = -worth
 claim(
-    f"Once in twenty steps: the edge costs {-under[0.05][0]:.1f}, the far row {-under[0.05][2]:.1f}.",
-    under[0.05][2] > under[0.05][0] + 60,
+    f"Attacked once in twenty steps, the edge costs {edge[2]:.1f}, "
+    f"the far row {far[2]:.1f}.",
+    far[2] < edge[2] - 60,
 )
 claim(
-    f"With nobody attacking, the far row costs {-quiet[2]:.1f} instead of {-quiet[0]:.1f}.",
-    quiet[0] - 4 < quiet[2] < quiet[0],
-)
-claim(
-    "The best reply to each plan gives the value that its own solution promised.",
-    all(abs(under[a][i] - plans[a].value[start]) < 1e-6 for i, a in enumerate(plans)),
+    f"Left in peace, the far row costs {far[0]:.1f} instead of {edge[0]:.1f}.",
+    edge[0] < far[0] < edge[0] + 4,
 )
 
 # %% [markdown]
-# In each column the plan made for that $\alpha$ is the best, as it must be.
+# A plan's own solution has promised a value against its worst adversary.
+# The table's diagonal, found by a second way, must be that.
+# And in each column the plan made for that $\alpha$ must be the best.
 
 # %%
+promised = [plan.value[start] for plan in plans.values()]
+claim(
+    "Each plan is worth what its solution promised.",
+    np.abs(np.diag(worth) - promised).max() < 1e-6,
+)
 claim(
     "Each plan is the best of the three against the adversary it was made for.",
-    all(np.argmax(under[a]) == i for i, a in enumerate(plans)),
+    (worth.argmax(axis=0) == [0, 1, 2]).all(),
 )
 
 # %% [markdown]
 # ## The price of robustness
 #
 # Back to nature, and to a model with wrong numbers.
-# Wet ground: a step slips to either side with probability $0.005$ each.
+# On wet ground a step slips to either side with probability $0.005$ each.
 # Here the cells of the cliff are states, and the state pays the $100$.
 # (gymnasium's own cliff will not do for this; *Break it* says why.)
 #
@@ -378,15 +399,18 @@ for radius in (0.05, 0.1, 0.2, 0.5):
     robust = robust_value_iteration(wet, radius)
     doubted = robust_policy_value(wet, trusted.policy, radius)
     price = trusted.value[start] - policy_value(wet, robust.policy)[start]
-    comparison.append([radius, doubted.value[start], robust.value[start], price])
-header = ["radius", "worst case, trusting plan", "worst case, robust plan", "price"]
+    line = radius, doubted.value[start], robust.value[start], price
+    comparison.append(line)
+header = ["radius", "trusting, at worst", "robust, at worst", "price"]
 table(header, comparison, digits=2)
 
 # %%
 _, doubtful, sure, price = comparison[2]
+gain = sure - doubtful
 claim(
-    f"At radius 0.2 the robust plan is {sure - doubtful:.1f} better in the worst case, for a price of {price:.2f}.",
-    sure - doubtful > 8 and 0 <= price < 0.05,
+    f"At radius 0.2 the robust plan gains {gain:.1f} in the worst case, "
+    f"for a price of {price:.2f}.",
+    gain > 8 and 0 <= price < 0.05,
 )
 claim(
     "A larger radius never raises a worst case.",
@@ -394,11 +418,12 @@ claim(
 )
 
 # %% [markdown]
-# So robustness need not be dear.
+# So robustness need not be dear; at radius $0.5$, on the far row, it is dearer.
 # What it costs depends on whether a nearly equal plan exists that stays away from the harm.
 #
 # One cliff proves little.
-# On forty random models, each with all three kinds of sets, the same order was recorded.
+# The next record holds forty random models, with rewards drawn from the standard normal distribution, and all three kinds of sets on each.
+# Its program stops if a robust plan is ever worse than the trusting one in the worst case.
 
 # %%
 evidence = recorded("robustness/robust_planning")
@@ -406,13 +431,18 @@ evidence
 
 # %%
 many = evidence.results["certificates"]
+models = many["models"]
+reply = many["value_against_best_reply_to_worst_kernel"]
+gain = many["largest_gain_in_the_worst_case"]
+price = many["largest_price_in_the_nominal_case"]
 claim(
-    f"On all {many['models']} models the robust value is the best reply to its own worst kernel.",
-    many["value_against_best_reply_to_worst_kernel"] < 1e-7,
+    f"On all {models} models no policy beats the robust one in its worst case.",
+    reply < 1e-7,
 )
 claim(
-    f"The largest gain in the worst case is {many['largest_gain_in_the_worst_case']:.2f}, the largest price {many['largest_price_in_the_nominal_case']:.2f}.",
-    many["largest_gain_in_the_worst_case"] > 0,
+    f"Robust plans gained up to {gain:.2f} in the worst case, "
+    f"for prices up to {price:.2f}.",
+    gain > 0.1,
 )
 
 # %% [markdown]
@@ -427,17 +457,19 @@ claim(
 radii = (0.01, 0.05, 0.2)
 loose = [robust_value_iteration(cliff, k, anywhere=True) for k in radii]
 tight = [robust_value_iteration(cliff, k) for k in radii]
-rows = [[k, t.value[goal], a.value[goal]] for k, t, a in zip(radii, tight, loose)]
+values = [[s.value[goal] for s in solutions] for solutions in (tight, loose)]
+rows = zip(radii, *values)
 table(["radius", "goal, on the support", "goal, anywhere"], rows, digits=3)
 
 # %% [markdown]
-# The goal, where nothing can happen, has become expensive.
+# The goal, where nothing can happen, has become expensive: the same discount, the same map, only a looser set.
 # Nature's row at the goal says how.
 
 # %%
 row = loose[2].kernel[goal, 0]
 reached = np.flatnonzero(row)
-[(int(state // 12), int(state % 12), float(row[state].round(3))) for state in reached]
+rows = [[f"row {n // 12}, column {n % 12}", row[n]] for n in reached]
+table(["from the goal to", "probability"], rows, digits=3)
 
 # %% [markdown]
 # In every step she carries the walker with probability $0.1$ from the goal to the far corner, row $0$, column $0$.
@@ -450,18 +482,33 @@ reached = np.flatnonzero(row)
 half, lowest = 0.2 / 2, loose[2].value.min()
 formula = 0.99 * half * lowest / (1 - 0.99 * (1 - half))
 claim(
-    f"On the support the goal is worth 0; anywhere, at radius 0.2, it is worth {formula:.1f}.",
+    f"At radius 0.2 the goal is worth 0 on the support, {formula:.1f} anywhere.",
     abs(formula - loose[2].value[goal]) < 1e-6 and tight[2].value[goal] == 0,
 )
 
 # %% [markdown]
-# The plan is spoilt as well: since even the goal is no refuge, caution no longer pays.
+# The plan is spoilt as well.
+# On wet ground and at radius $0.5$ the sound robust plan took the far row.
+# What does the one with nature everywhere do?
 
 # %%
-paths_loose = [walk(cliff, solution.policy)[0] for solution in loose]
+sound = robust_value_iteration(wet, 0.5)
+spoilt = robust_value_iteration(wet, 0.5, anywhere=True)
+cells = [len(set(zip(*walk(wet, s.policy)))) for s in (sound, spoilt)]
 claim(
-    "At all three radii the path that calls itself robust runs along the edge.",
-    all(int(row.min()) == 2 for row in paths_loose),
+    f"The sound plan visits {cells[0]} cells and arrives; the spoilt one never sets out.",
+    cells == [18, 1] and walk(wet, sound.policy)[1][-1] == 11,
+)
+
+# %% [markdown]
+# It stands at the start and pays for every step, since not even the goal is a refuge.
+# Under a nature that keeps to the support, that is what it costs:
+
+# %%
+standing = robust_policy_value(wet, spoilt.policy, 0.5).value[start]
+claim(
+    f"Standing still costs {-standing:.1f}; the sound plan at worst {-sound.value[start]:.1f}.",
+    standing < sound.value[start] - 40,
 )
 
 # %% [markdown]
@@ -472,7 +519,7 @@ claim(
 # %%
 plain = policy_iteration(cliff).value
 claim(
-    "At any radius the 'robust' value of this cliff is the plain one: it was never tested.",
+    "At each radius its 'robust' value is the plain one: nothing was tested.",
     all(np.abs(t.value - plain).max() < 1e-9 for t in tight),
 )
 
@@ -512,25 +559,23 @@ claim(
 # The recorded comparison gave both to established solvers: HiGHS through SciPy, and Clarabel through cvxpy.
 
 # %%
-l1, kl = (
-    evidence.results[k + "_program"] for k in ("l1_against_linear", "kl_against_conic")
-)
-rows = [
-    [f"L1, {n} states", l1[f"n={n}"]["times_quicker_per_row"]] for n in (10, 50, 200)
-]
-rows += [["relative entropy, 50 states", kl["n=50"]["times_quicker_per_row"]]]
+l1 = evidence.results["l1_against_linear_program"]
+kl = evidence.results["kl_against_conic_program"]
+gain = "times_quicker_per_row"
+rows = [[f"L1, {n} states", l1[f"n={n}"][gain]] for n in (10, 50, 200)]
+rows += [["relative entropy, 50 states", kl["n=50"][gain]]]
 table(["worst row", "times as quick as the program"], rows, digits=0)
 
 # %%
 claim(
-    f"On {l1['rows']} rows the sort and the linear program differ by less than 1e-9.",
+    f"On {l1['rows']} rows the sort and the linear program agree to 1e-9.",
     l1["largest_difference"] < 1e-9,
 )
 claim(
-    f"On {kl['rows']} rows ours and the conic program differ by less than 1e-6.",
+    f"On {kl['rows']} rows ours and the conic program agree to 1e-6.",
     kl["largest_difference"] < 1e-6,
 )
-claim("The sort is over 100 times as quick.", min(row[1] for row in rows[:3]) > 100)
+claim("The sort is over 100 times as quick.", min(r[1] for r in rows[:3]) > 100)
 
 # %% [markdown]
 # Per row and at one thread, that is; much of the conic program's time is cvxpy setting it up.
@@ -542,33 +587,31 @@ claim("The sort is over 100 times as quick.", min(row[1] for row in rows[:3]) > 
 solvers = evidence.results["robust_solver_against_sweeps"]
 keys = ("ratio_to_sweeps", "ratio_to_centred")
 rows = [[name, *(s[k] for k in keys)] for name, s in solvers.items()]
-table(
-    [
-        "model, L1 radius 0.1",
-        "largest change: its time / ours",
-        "span: its time / ours",
-    ],
-    rows,
-    digits=1,
-)
+table(["sweeps' time / ours", "largest change", "span"], rows, digits=1)
 
 # %%
 random = [s for name, s in solvers.items() if name.startswith("random")]
+few, many = (max(s[k] for s in random) for k in ("centred_sweeps", "sweeps"))
 claim(
-    "Against sweeps that stop by the largest change ours is quicker on all four.",
+    "Ours is quicker on all four than sweeps stopped by the largest change.",
     min(s["ratio_to_sweeps"] for s in solvers.values()) > 1,
 )
 claim(
-    f"Stopped by the span, random models need at most {max(s['centred_sweeps'] for s in random)} sweeps: there ours gains little or loses.",
-    max(s["ratio_to_centred"] for s in random) < 1.5,
+    f"Stopped by the span, random models need at most {few} sweeps instead of {many}.",
+    few < 20 and many > 1000,
 )
+
+# %% [markdown]
+# So on random models the right stopping rule leaves our solver nothing to gain.
+# What it adds everywhere is a closer certificate, from an exact solve instead of a limit.
 
 # %% [markdown]
 # Two outside programs print worst cases in their own tests.
 # Ours gives the same.
 
 # %%
-craam = [worst_case_l1([0.4, 0.3, 0.1, 0.2], [1, 2, 5, 4], k).value for k in (0, 1, 2)]
+row, values = [0.4, 0.3, 0.1, 0.2], [1, 2, 5, 4]
+craam = [worst_case_l1(row, values, radius).value for radius in (0, 1, 2)]
 julia = worst_case_interval([0, 0.1, 0.2], [0.5, 0.6, 0.7], [1, 2, 3]).value
 claim(
     "craam2: 2.3, 1.1 and 1.0 at radius 0, 1 and 2.",
@@ -621,13 +664,15 @@ voting = redundant_system(wear, 3, [-4, -4, 0.6, 1], 1, 2, discount=0.95)
 sure, doubting = policy_iteration(voting), robust_value_iteration(voting, 0.2)
 repairs = [int((plan.policy > 0).sum()) for plan in (sure, doubting)]
 price = sure.value[0] - policy_value(voting, doubting.policy)[0]
-gain = doubting.value[0] - robust_policy_value(voting, sure.policy, 0.2).value[0]
+at_worst = robust_policy_value(voting, sure.policy, 0.2).value[0]
+gain = doubting.value[0] - at_worst
 claim(
     f"It repairs in {repairs[1]} states instead of {repairs[0]}: earlier.",
     repairs[1] > repairs[0],
 )
 claim(
-    f"That costs {price:.2f} if the model is right, and gains {gain:.2f} in the worst case.",
+    f"That costs {price:.2f} if the model is right, "
+    f"and gains {gain:.2f} in the worst case.",
     0 < price < gain,
 )
 
@@ -661,7 +706,8 @@ for seed in range(20):
         promised[seed, column] = plan.value[0] > truth + 1e-9
 too_much = promised.sum(axis=0)
 claim(
-    f"The ordinary plan promised too much in {too_much[0]} of 20 seeds, the robust one in {too_much[1]}.",
+    f"The ordinary plan promised too much in {too_much[0]} of 20 seeds, "
+    f"the robust one in {too_much[1]}.",
     too_much[0] >= 5 and too_much[1] == 0,
 )
 
