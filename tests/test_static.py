@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tools import lint
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import lint  # noqa: E402
 
 
 @pytest.mark.parametrize(
