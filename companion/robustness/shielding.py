@@ -53,8 +53,8 @@ def safe_set(mdp: MDP, harmful: ArrayLike) -> SafeSet:
     .. math:: Z = \text{greatest set with } Z \subseteq \{ s : \exists a,\;
               \operatorname{supp} P(\cdot \mid s, a) \subseteq Z \} \setminus \text{harmful}.
 
-    Starting from all harmless states, states without an action that surely stays are removed until every
-    state left has one.
+    Starting from all harmless states, an action that may leave is removed, and a state with it that has no
+    action left.  Each possible transition is looked at once.
 
     Parameters
     ----------
@@ -89,13 +89,15 @@ def safe_set(mdp: MDP, harmful: ArrayLike) -> SafeSet:
            [False, False]])
     """
     safe = ~_check_harmful(harmful, mdp.states)
-    possible = (mdp.rows > 0).astype(np.float64)
-    while True:
-        stays = (possible @ (~safe).astype(np.float64) == 0).reshape(mdp.reward.shape)
-        actions = stays & np.isfinite(mdp.reward) & safe[:, None]
-        if np.array_equal(actions.any(axis=1), safe):
-            break
-        safe = actions.any(axis=1)
+    actions = np.isfinite(mdp.reward) & safe[:, None]
+    before = sparse.csc_array(mdp.rows > 0)
+    lost = np.flatnonzero(~safe)
+    while lost.size:
+        rows = before[:, lost].indices  # s * A + a, whatever may lead to a lost state
+        actions.reshape(-1)[rows] = False
+        touched = np.unique(rows // mdp.actions)
+        lost = touched[safe[touched] & ~actions[touched].any(axis=1)]
+        safe[lost] = False
     if not safe.any():
         raise ValueError(
             "harmful must leave a safe set, got an empty one: no policy avoids harm for ever"
@@ -260,12 +262,12 @@ def harm_probability(mdp: MDP, policy: ArrayLike, harmful: ArrayLike) -> Floats:
     """
     bad = _check_harmful(harmful, mdp.states)
     chain = sparse.csr_array(_under(mdp, policy)[0])
-    possible = (chain > 0).astype(np.float64)
-    reaches = bad
-    while not np.array_equal(
-        wider := reaches | (possible @ reaches.astype(np.float64) > 0), reaches
-    ):
-        reaches = wider
+    before = sparse.csc_array(chain > 0)
+    reaches, fresh = bad.copy(), np.flatnonzero(bad)
+    while fresh.size:
+        found = np.unique(before[:, fresh].indices)
+        fresh = found[~reaches[found]]
+        reaches[fresh] = True
     risky = np.flatnonzero(reaches & ~bad)
     harm = bad.astype(np.float64)
     if risky.size:
