@@ -1,9 +1,9 @@
 r"""Acting so that the worst cannot happen: safe sets and shields.
 
-Some states must never be entered.  A reward, however negative, only makes entering them rarer; a **shield**
-makes it impossible.  It rests on the **safe set**, the greatest set of harmless states in which one can stay
-for ever whatever chance does, and lets through only actions that surely stay in it.  The policy behind the
-shield may be anything: random, half trained, or adversarial.
+Some states must never be entered.  A fine makes entering them a matter of price, and binds no policy that is
+not yet optimal; a **shield** makes it impossible.  It rests on the **safe set**, the greatest set of harmless
+states in which one can stay for ever whatever chance does, and lets through only actions that surely stay in
+it.  The policy behind the shield may be anything: random, half trained, or adversarial.
 
 The promise covers what the model calls possible and nothing else: only the *support* of the transition kernel
 matters, not its probabilities.  A shield is therefore immune to wrong probabilities and helpless against a
