@@ -100,7 +100,8 @@ def safe_set(mdp: MDP, harmful: ArrayLike) -> SafeSet:
         safe[lost] = False
     if not safe.any():
         raise ValueError(
-            "harmful must leave a safe set, got an empty one: no policy avoids harm for ever"
+            "harmful must leave a safe set, got an empty one: "
+            "no policy avoids harm for ever"
         )
     return SafeSet(safe, actions)
 
@@ -200,24 +201,12 @@ def shield_policy(
            [0.5, 0.5]])
     """
     states, actions = safe.actions.shape
-    given = np.asarray(policy)
-    if given.ndim == 1:
-        chosen = _indices("policy", given, actions)
-        if chosen.size != states:
-            raise ValueError(
-                f"policy must hold one action for each of {states} states, got {chosen.size}"
-            )
-        probability = np.eye(actions)[chosen]
-    else:
-        probability = check_stochastic(
-            "policy", real_array("policy", given, (states, actions))
-        )
-    passed = np.where(safe.actions, probability, 0.0)
-    blocked = np.where(safe.actions, 0.0, probability).sum(axis=1)
+    wanted = _distributions(policy, states, actions)
+    passed = np.where(safe.actions, wanted, 0.0)
+    blocked = np.where(safe.actions, 0.0, wanted).sum(axis=1)
     passed[np.arange(states), _fallback(safe, fallback)] += blocked
-    return np.where(
-        safe.states[:, None], np.minimum(passed, 1.0), probability
-    )  # a sum of parts may round up
+    passed = np.minimum(passed, 1.0)  # a sum of parts may round up
+    return np.where(safe.states[:, None], passed, wanted)
 
 
 def harm_probability(mdp: MDP, policy: ArrayLike, harmful: ArrayLike) -> Floats:
@@ -271,12 +260,23 @@ def harm_probability(mdp: MDP, policy: ArrayLike, harmful: ArrayLike) -> Floats:
     risky = np.flatnonzero(reaches & ~bad)
     harm = bad.astype(np.float64)
     if risky.size:
-        leaving = (
-            sparse.eye_array(risky.size, format="csc") - chain[risky][:, risky].tocsc()
-        )
-        entering = chain[risky] @ harm
-        harm[risky] = np.clip(spsolve(leaving, entering), 0.0, 1.0)
+        leaving = sparse.eye_array(risky.size) - chain[risky][:, risky]
+        solution = spsolve(leaving.tocsc(), chain[risky] @ harm)
+        harm[risky] = np.clip(solution, 0.0, 1.0)
     return harm
+
+
+def _distributions(policy: ArrayLike, states: int, actions: int) -> Floats:
+    given = np.asarray(policy)
+    if given.ndim != 1:
+        shape = (states, actions)
+        return check_stochastic("policy", real_array("policy", given, shape))
+    chosen = _indices("policy", given, actions)
+    if chosen.size != states:
+        raise ValueError(
+            f"policy must hold one action for each of {states} states, got {chosen.size}"
+        )
+    return np.eye(actions)[chosen]
 
 
 def _fallback(safe: SafeSet, fallback: ArrayLike | None) -> Integers:

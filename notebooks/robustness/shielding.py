@@ -91,6 +91,11 @@ hill = MDP(
     discount=0.9,
 )
 pit = np.array([True, False, False, False])
+
+# %% [markdown]
+# `safe_set` does the same.
+
+# %%
 inside = safe_set(hill, pit)
 rows = zip(["pit", "slope", "rim", "home"], inside.states, *inside.actions.T)
 table(["place", "safe", "waiting is safe", "walking is safe"], rows)
@@ -246,55 +251,59 @@ learnt = [trained(seed) for seed in range(5)]  # (policy, falls) of five seeds
 # How often does it fall in?
 # Never, in one walk of a hundred, or in one of ten?
 
-# %%
-policies = {
-    "random": [random],
-    "saboteur": [saboteur],
-    "trained": [policy for policy, _ in learnt],
-    "optimal": [optimal],
-}
-harm = {
-    name: np.array(
-        [
-            [harm_probability(lake, q, holes)[0] for q in (p, shield_policy(p, safe))]
-            for p in kind
-        ]
-    )  # (seeds, 2): from the start, bare and shielded
-    for name, kind in policies.items()
-}
-heights = np.array([np.median(h, axis=0) for h in harm.values()])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of the figure", "image": {"alt": "Two panels. Left: the map of the 8 by 8 frozen lake. The safe set is the two top rows, the left column and the right column down to the goal; arrows show the actions that the shield lets through, all four in the top row, and in the columns only the one that points away from the holes, towards the wall. Holes and the harmless fields between them are outside the safe set and have no arrows. Right: bars of the probability of falling into a hole. Bare, the random policy and the saboteur are near 1, the trained policy is near 0.2 with five seeds spread around it, the optimal policy is near 0.1. Behind the shield all bars are zero."}, "figure": {"caption": "Left: the safe set (blue) and the actions that the shield lets through (arrows show where a step is meant to go); harmless but lost fields are pale orange, holes are black. Right: exact probability of ever falling in, from the start; for the trained policy the median of five seeds, and each seed as a dot.", "name": "fig-shielding"}}
+# %%
+def from_start(policy):
+    pair = policy, shield_policy(policy, safe)
+    return [harm_probability(lake, p, holes)[0] for p in pair]  # bare, shielded
+
+
+seeds = np.array([from_start(policy) for policy, _ in learnt])  # (5, 2)
+harm = {
+    "random": from_start(random),
+    "saboteur": from_start(saboteur),
+    "trained": np.median(seeds, axis=0),
+    "optimal": from_start(optimal),
+}
+heights = np.array(list(harm.values()))  # (4, 2)
+
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of the figure", "image": {"alt": "Two panels. Left: the map of the 8 by 8 frozen lake. The safe set is the two top rows, the left column and the right column down to the goal; arrows show the actions that the shield lets through, all four in the top row, and in the columns only the one that points away from the holes, towards the wall. Holes and the harmless fields between them are outside the safe set and have no arrows. Right: bars of the probability of falling into a hole. Bare, the random policy and the saboteur are near 1, the trained policy is near 0.2 with five seeds spread around it, the optimal policy is near 0.1. Behind the shield all bars are zero."}, "figure": {"caption": "Left: the safe set (blue) and the actions that the shield lets through (arrows show where a step is meant to go); harmless but lost fields are pale orange, holes are black, S is the start and G the goal. Right: exact probability of ever falling in, from the start; for the trained policy the median of five seeds, and each seed as a dot.", "name": "fig-shielding"}}
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), width_ratios=[1, 1.1])
 kinds = np.where(holes, 2, np.where(safe.states, 1, 0))
 left.imshow(kinds.reshape(8, 8), cmap=ListedColormap(["#FBE9C6", "#CDE7F6", "#333333"]))
-for name, state in (("start", 0), ("goal", 63)):
-    row, column = divmod(state, 8)
-    left.text(column, row, name, ha="center", va="center", fontsize=8)
+for name, state in (("S", 0), ("G", 63)):
+    left.text(state % 8, state // 8, name, ha="center", va="center")
 arrows = np.argwhere(safe.actions & ~goal[:, None])  # (n, 2): field, action
 rows, columns = np.divmod(arrows[:, 0], 8)
 east, south = np.array([[-1, 0], [0, 1], [1, 0], [0, -1]])[arrows[:, 1]].T
 left.quiver(
-    columns + 0.24 * east,
-    rows + 0.24 * south,
-    0.22 * east,
-    0.22 * south,
+    columns + 0.17 * east,
+    rows + 0.17 * south,
+    0.29 * east,
+    0.29 * south,
     angles="xy",
     scale_units="xy",
     scale=1,
-    width=0.008,
+    width=0.007,
+    headwidth=5,
+    headlength=4,
+    headaxislength=4,
     color=COLOURS["blue"],
 )
-left.set(xticks=[], yticks=[], title="What the shield lets through")
-left.grid(False)
+left.set(xticks=np.arange(0.5, 7), yticks=np.arange(0.5, 7))
+left.set(title="What the shield lets through")
+left.tick_params(length=0, labelbottom=False, labelleft=False)
+left.set_axisbelow(False)
+left.grid(color="white", alpha=1, linewidth=1)
+left.spines[:].set_visible(False)
 for side, colour, label in ((0, "red", "bare"), (1, "blue", "behind the shield")):
     x = np.arange(4) + 0.4 * side - 0.2
     right.bar(x, heights[:, side], 0.38, color=COLOURS[colour], label=label)
-    for at, height in zip(x, heights[:, side]):
-        text = f"{height:.2f}" if height else "0"
-        right.text(at, height + 0.015, text, ha="center", fontsize=9)
-dots = harm["trained"][:, 0]
-right.plot(np.full(5, 1.8), dots, "o", color="black", markersize=4)
+    tops = [*heights[:2, side], max(seeds[:, side]), heights[3, side]]
+    for at, top, height in zip(x, tops, heights[:, side]):
+        text = f"{height:.3f}" if height else "0"
+        right.text(at, top + 0.02, text, ha="center", fontsize=9)
+right.plot(np.full(5, 1.8), seeds[:, 0], "o", color="black", markersize=4)
 right.set(
     xticks=range(4),
     xticklabels=list(harm),
@@ -310,13 +319,14 @@ claim(
     f"Bare, even the optimal policy falls in with probability {heights[3, 0]:.3f}.",
     0.1 < heights[3, 0] < 0.11,
 )
+low, high = seeds[:, 0].min(), seeds[:, 0].max()
 claim(
-    f"Bare, the five trained policies fall in with {dots.min():.2f} to {dots.max():.2f}.",
-    dots.min() > 0 and dots.max() < 0.5,
+    f"Bare, the five trained policies fall in with {low:.2f} to {high:.2f}.",
+    low > 0 and high < 0.5,
 )
 claim(
     "Behind the shield all of them fall in with probability exactly 0.",
-    (heights[:, 1] == 0).all() and all((h[:, 1] == 0).all() for h in harm.values()),
+    (heights[:, 1] == 0).all() and (seeds[:, 1] == 0).all(),
 )
 
 # %% [markdown]
@@ -357,7 +367,7 @@ columns = [
     "arrival_shielded_low",
 ]
 rows = [[name, *(kind[column] for column in columns)] for name, kind in kept.items()]
-header = ["bare harm (median)", "shielded, solved", "falls", "least arrival"]
+header = ["bare harm (median)", "shielded, solved", "falls seen", "least arrival"]
 table([f"{evidence.results['seeds']} seeds", *header], rows, digits=3)
 
 # %%
@@ -366,18 +376,27 @@ evidence
 # %%
 steps = sum(kind["steps_simulated"] for kind in kept.values())
 falls = sum(kind["violations_simulated"] for kind in kept.values())
-unseen = -np.log(0.05) / steps  # a rate that shows nothing in 5 % of such runs
 claim(
-    f"No fall in {steps / 1e6:.0f} million shielded steps, over 20 seeds and 5 kinds of policy.",
-    falls == 0 and steps == 10_000_000,
+    f"No fall in {steps / 1e6:.0f} million shielded steps, "
+    f"over {evidence.results['seeds']} seeds and {len(kept)} kinds of policy.",
+    falls == 0 and steps >= 10_000_000,
 )
 claim(
     "But some policy that was drawn once at random never arrives behind the shield.",
     kept["random, drawn once"]["arrival_shielded_low"] == 0,
 )
+
+# %% [markdown]
+# What does "no fall" say by itself?
+# Suppose that falls came at a rate $\lambda$ per step, independently.
+# Then all $n$ steps pass without one with probability $(1-\lambda)^n$, and that is 5 % at $\lambda \approx 3/n$.
+
+# %%
+rate = 3 / steps
 claim(
-    f"Even if steps were independent, that alone could not exclude a fall every {1 / unseen / 1e6:.1f} million steps.",
-    0.04 < (1 - unseen) ** steps < 0.06,
+    "Were steps independent, one simulation in twenty would show as little "
+    f"although there is a fall every {1 / rate / 1e6:.1f} million steps.",
+    abs((1 - rate) ** steps - 0.05) < 0.001,
 )
 
 # %% [markdown]
@@ -415,7 +434,8 @@ table(["5 seeds", "falls while learning (mean)", "harm afterwards (worst)"], row
 
 # %%
 claim(
-    "The fine does not prevent falls: every seed falls more than 5000 times while it learns.",
+    "The fine does not prevent falls: "
+    "every seed falls more than 5000 times while it learns.",
     min(falls for _, falls in fined) > 5000,
 )
 claim(
@@ -449,9 +469,9 @@ naive_harm(shield_policy(coin, inside))
 
 # %% [markdown]
 # The shielded walker waits on the rim for ever, so the rim's row of $I - P_\pi$ is zero.
-# The matrix is singular exactly when some of its states are never left, and making such states is what a shield is for.
-# People then add a small number to the diagonal, and get an answer whose zero is no longer a zero.
-# The graph has to be looked at first.
+# The matrix is singular exactly when some set of its states is never left, and making such sets is what a shield is for.
+# The equations have many solutions then, and the solver cannot know that the least is meant.
+# So the graph has to be looked at first.
 
 # %% [markdown]
 # ### Safe, because it never arrives
@@ -464,6 +484,11 @@ small = MDP.from_gymnasium(small_env, discount=0.99)
 letters = small_env.unwrapped.desc.ravel()
 small_holes, small_goal = letters == b"H", letters == b"G"
 refuge = safe_set(small, small_holes)
+
+# %% [markdown]
+# Take its optimal policy, bare and shielded.
+
+# %%
 best = policy_iteration(small).policy
 rows = [
     [
@@ -477,7 +502,7 @@ table(["optimal policy", "falls in", "arrives"], rows, digits=3)
 
 # %%
 claim(
-    "From the start nothing is safe but the top row, so the shielded walker never arrives.",
+    "Only the top row and the goal are safe, so the shielded walker never arrives.",
     np.flatnonzero(refuge.states).tolist() == [0, 1, 2, 3, 15] and rows[1][2] == 0,
 )
 claim(
@@ -521,11 +546,13 @@ claim(
 storm = evidence.results["storm"]
 sets, exact = storm["safe_sets"], storm["harm_exact"]
 claim(
-    f"On {sets['problems']} random processes Storm finds the same safe states, or as we do none ({sets['without_safe_state']} times).",
+    f"On {sets['problems']} random processes Storm finds the same safe states, "
+    f"or as we do none ({sets['without_safe_state']} times).",
     0 < sets["without_safe_state"] < sets["problems"],
 )
 claim(
-    f"On {exact['chains']} policies of the large lake our harm differs from Storm's exact fractions by less than 1e-13.",
+    f"On {exact['chains']} policies of the lake our harm differs "
+    "from Storm's exact fractions by less than 1e-13.",
     exact["largest_difference"] < 1e-13,
 )
 
@@ -588,7 +615,8 @@ while high - low > 0.001:
     middle = (low + high) / 2
     low, high = (middle, high) if harm_of_optimum(middle) > 0 else (low, middle)
 claim(
-    f"A fine of {high:.2f} is enough, and at 1 the risk is still {harm_of_optimum(1.0):.4f}.",
+    f"A fine of {high:.2f} is enough, "
+    f"and at 1 the risk is still {harm_of_optimum(1.0):.4f}.",
     harm_of_optimum(high) == 0 < harm_of_optimum(low) and harm_of_optimum(1.0) > 0.005,
 )
 
@@ -617,7 +645,8 @@ worth = [
     for p in (optimal, shield_policy(optimal, safe), planned.policy)
 ]
 claim(
-    f"Bare {worth[0]:.3f}, shielded {worth[1]:.3f}, planned inside {worth[2]:.3f}: part of the price was bad planning.",
+    f"Bare {worth[0]:.3f}, shielded {worth[1]:.3f}, planned inside {worth[2]:.3f}: "
+    "part of the price was bad planning.",
     worth[1] < worth[2] < worth[0],
 )
 claim(
@@ -651,11 +680,13 @@ table(["gust", "bare", "shielded"], rows, digits=3)
 
 # %% tags=["hide-cell"] jupyter={"source_hidden": true}
 claim(
-    f"At w = 0.001 the shield still helps: {gusts[0.001][1]:.3f} instead of {gusts[0.001][0]:.3f}, but no longer 0.",
+    f"At w = 0.001 the shield still helps: {gusts[0.001][1]:.3f} "
+    f"instead of {gusts[0.001][0]:.3f}, but no longer 0.",
     0 < gusts[0.001][1] < gusts[0.001][0],
 )
 claim(
-    f"At w = 0.01 it does harm, {gusts[0.01][1]:.3f} instead of {gusts[0.01][0]:.3f}: the detour is longer in the wind.",
+    f"At w = 0.01 it does harm, {gusts[0.01][1]:.3f} "
+    f"instead of {gusts[0.01][0]:.3f}: the detour is longer in the wind.",
     gusts[0.01][1] > gusts[0.01][0],
 )
 claim(
