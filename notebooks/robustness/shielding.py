@@ -114,8 +114,9 @@ claim(
 # In general, begin with all harmless states $Z_0$.
 # Keep the states that have an action which surely stays, and repeat until nothing changes:
 #
-# $$Z_{k+1} = \big\{\, s \in Z_k : \text{some action } a \text{ has } P(s' \mid s, a) = 0 \text{ for every } s' \notin Z_k \,\big\}$$
+# $$Z_{k+1} = \{\, s \in Z_k : P(Z_k \mid s, a) = 1 \text{ for some } a \,\}$$
 #
+# Here $P(Z \mid s, a)$ is the probability that the next state lies in $Z$.
 # The states that $P(\cdot \mid s, a)$ calls possible are its **support**.
 # Only the support enters here, not how likely anything is.
 #
@@ -140,7 +141,7 @@ show_source(safe_set)
 # %%
 coin = np.full((4, 2), 0.5)
 bare = harm_probability(hill, coin, pit)
-bare
+bare.round(4)
 
 # %%
 claim(
@@ -218,9 +219,9 @@ saboteur = policy_iteration(MDP(lake.transition, enters, 0.99)).policy
 optimal = policy_iteration(lake).policy
 
 # %% [markdown]
-# The last one *learns*.
-# It knows nothing of the lake, and adjusts a table $q(s, a)$ towards the reward plus the best value that it has for the next state.
-# Half of its actions are exploratory.
+# The last one *learns*, as in [fault tolerance](fault_tolerance.ipynb), but with a table for a network.
+# It knows nothing of the lake, and moves $q(s, a)$ towards the reward plus the best value that it has for the next state.
+# Half of its actions are drawn at random, so that it tries everything.
 # It may learn behind a shield, and may be fined for every fall; both will be used later.
 
 
@@ -267,7 +268,7 @@ harm = {
 }
 heights = np.array(list(harm.values()))  # (4, 2)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of the figure", "image": {"alt": "Two panels. Left: the map of the 8 by 8 frozen lake. The safe set is the two top rows, the left column and the right column down to the goal; arrows show the actions that the shield lets through, all four in the top row, and in the columns only the one that points away from the holes, towards the wall. Holes and the harmless fields between them are outside the safe set and have no arrows. Right: bars of the probability of falling into a hole. Bare, the random policy and the saboteur are near 1, the trained policy is near 0.2 with five seeds spread around it, the optimal policy is near 0.1. Behind the shield all bars are zero."}, "figure": {"caption": "Left: the safe set (blue) and the actions that the shield lets through (arrows show where a step is meant to go); harmless but lost fields are pale orange, holes are black, S is the start and G the goal. Right: exact probability of ever falling in, from the start; for the trained policy the median of five seeds, and each seed as a dot.", "name": "fig-shielding"}}
+# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of the figure", "image": {"alt": "Two panels. Left: the map of the 8 by 8 frozen lake. The safe set is the two top rows, the left column and the right column down to the goal; arrows show the actions that the shield lets through: all four in the top row and at the ends of the second row, elsewhere only the one that points away from the holes. Holes and the harmless fields between them are outside the safe set and have no arrows. Right: bars of the probability of falling into a hole. Bare, the random policy and the saboteur are near 1, the trained policy is near 0.2 with five seeds spread around it, the optimal policy is near 0.1. Behind the shield all bars are zero."}, "figure": {"caption": "Left: the safe set (blue) and the actions that the shield lets through (arrows show where a step is meant to go); harmless but lost fields are pale orange, holes are black, S is the start and G the goal. Right: exact probability of ever falling in, from the start; for the trained policy the median of five seeds, and each seed as a dot.", "name": "fig-shielding"}}
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), width_ratios=[1, 1.1])
 kinds = np.where(holes, 2, np.where(safe.states, 1, 0))
 left.imshow(kinds.reshape(8, 8), cmap=ListedColormap(["#FBE9C6", "#CDE7F6", "#333333"]))
@@ -339,9 +340,14 @@ claim(
 
 # %%
 border = np.arange(16, 64, 8)  # left column, below the two top rows
+there = arrows[np.isin(arrows[:, 0], border)]
 claim(
     "On the left border below the top rows only the step to the left passes.",
-    (safe.actions[border] == [True, False, False, False]).all(),
+    there.tolist() == [[state, 0] for state in border],
+)
+claim(
+    f"{(kinds == 0).sum()} fields are harmless in themselves and yet lost.",
+    (kinds == 0).sum() == 64 - safe.states.sum() - holes.sum(),
 )
 arrives = harm_probability(lake, shield_policy(optimal, safe), goal)[0]
 claim(
