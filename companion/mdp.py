@@ -307,8 +307,8 @@ def modified_policy_iteration(
     policy: Integers | None = None
     guaranteed = np.inf  # what contraction alone promises for the bounds' half-distance
     for iterations in itertools.count(1):
-        q = action_values(mdp, value)
-        backup = q.max(axis=1)
+        q = _action_values(mdp, value)
+        backup = _best(q)
         lower, upper, rounding = _bounds(mdp, value, backup)
         half = float(upper[0] - lower[0]) / 2
         guaranteed = min(guaranteed * mdp.discount, half) if iterations > 1 else half
@@ -320,7 +320,7 @@ def modified_policy_iteration(
             greedy = q.argmax(axis=1)
             if policy is None or not np.array_equal(policy, greedy):
                 policy = greedy
-                kernel, reward = _under(mdp, policy)
+                kernel, reward = _chain(mdp, policy)
                 kernel *= mdp.discount
             for _ in range(sweeps):
                 value = reward + kernel @ value
@@ -367,9 +367,11 @@ def policy_iteration(mdp: MDP) -> Solution:
     policy = action_values(mdp, mdp.reward.max(axis=1)).argmax(axis=1)
     value = np.full(mdp.states, -np.inf)
     for iterations in itertools.count(1):
-        previous, value = value, policy_value(mdp, policy)
-        q = action_values(mdp, value)
-        backup, improved = q.max(axis=1), _improve(q, policy)
+        kernel, reward = _chain(mdp, policy)
+        previous, value = value, _solve(kernel, mdp.discount, reward)
+        q = _action_values(mdp, value)
+        backup = _best(q)
+        improved = _improve(q, backup, policy)
         # Exact arithmetic raises the value every time.  Where its sum stands
         # still, only rounding is left.
         if improved is policy or value.sum() <= previous.sum():
@@ -465,9 +467,7 @@ def action_values(mdp: MDP, value: ArrayLike) -> Floats:
     array([[5.5, 3. ],
            [0. , 3. ]])
     """
-    q = mdp.rows @ real_array("value", value, (mdp.states,))
-    q *= mdp.discount
-    return np.asarray(q.reshape(mdp.reward.shape) + mdp.reward)
+    return _action_values(mdp, real_array("value", value, (mdp.states,)))
 
 
 def policy_value(mdp: MDP, policy: ArrayLike) -> Floats:
@@ -603,36 +603,48 @@ def _bounds(mdp: MDP, value: Floats, backup: Floats) -> tuple[Floats, Floats, fl
     return lower - rounding, upper + rounding, rounding
 
 
+def _action_values(mdp: MDP, value: Floats) -> Floats:
+    q = mdp.rows @ value
+    q *= mdp.discount
+    return np.asarray(q.reshape(mdp.reward.shape) + mdp.reward)
+
+
 def _look_ahead(mdp: MDP, value: Floats, policy: Integers) -> Integers:
-    """Sweep ``v <- T v`` until the greedy policy has stayed the same for five sweeps; return it."""
+    """Sweep ``v <- T v`` until the greedy policy has stayed the same for three sweeps; return it."""
     unchanged = 0
     # News crosses the states in fewer sweeps than this; what still flips is a tie.
     for _ in range(10 * mdp.states):
-        if unchanged == 5:
+        if unchanged == 3:
             break
-        q = action_values(mdp, value)
-        value, improved = q.max(axis=1), _improve(q, policy)
+        q = _action_values(mdp, value)
+        value = _best(q)
+        improved = _improve(q, value, policy)
         unchanged = unchanged + 1 if improved is policy else 0
         policy = improved
     return policy
 
 
-def _improve(q: Floats, policy: Integers) -> Integers:
+def _improve(q: Floats, best: Floats, policy: Integers) -> Integers:
     """Take the best action where it beats the policy's own by more than rounding.
 
     Returns the policy itself, the same object, where there is no such state.
     """
-    own = q[np.arange(policy.size), policy]
-    better = q.max(axis=1) - own > 4 * np.finfo(np.float64).eps * np.abs(own).max()
+    own = np.take_along_axis(q, policy[:, None], axis=1)[:, 0]
+    noise = 4 * np.finfo(np.float64).eps * max(own.max(), -own.min())
+    better = best - own > noise
     return np.where(better, q.argmax(axis=1), policy) if better.any() else policy
+
+
+def _best(q: Floats) -> Floats:
+    """``q.max(axis=1)``, several times quicker: NumPy is slow along short rows."""
+    return np.asarray(np.ascontiguousarray(q.T).max(axis=0))
 
 
 def _under(mdp: MDP, policy: ArrayLike) -> tuple[Any, Floats]:
     """The chain and the reward that a policy leaves: ``P_pi`` (S, S), a new array, and ``r_pi`` (S,)."""
     policy = np.asarray(policy)
     if policy.ndim == 1:
-        chosen = np.arange(mdp.states) * mdp.actions + _actions(mdp, policy)
-        return mdp.rows[chosen], mdp.reward.ravel()[chosen]
+        return _chain(mdp, _actions(mdp, policy))
     probability = _probabilities(mdp, policy)
     # (S, S*A) @ (S*A, S): row s mixes the A rows of state s.
     mix = sparse.csr_array(
@@ -647,6 +659,11 @@ def _under(mdp: MDP, policy: ArrayLike) -> tuple[Any, Floats]:
         probability, mdp.reward, out=np.zeros_like(probability), where=probability > 0
     )
     return mix @ mdp.rows, paid.sum(axis=1)
+
+
+def _chain(mdp: MDP, policy: Integers) -> tuple[Any, Floats]:
+    chosen = np.arange(mdp.states) * mdp.actions + policy
+    return mdp.rows[chosen], mdp.reward.ravel()[chosen]
 
 
 def _actions(mdp: MDP, policy: ArrayLike) -> Integers:
@@ -695,7 +712,7 @@ def _indices(name: str, value: ArrayLike, count: int) -> Integers:
 def _solve(kernel: Any, discount: float, right: Floats) -> Floats:
     """Solve ``(I - discount * kernel) x = right``."""
     if sparse.issparse(kernel):
-        matrix = sparse.eye_array(right.size, format="csc") - discount * kernel.tocsc()
+        matrix = sparse.eye_array(right.size, format=kernel.format) - discount * kernel
         return np.asarray(spsolve(matrix, right)).reshape(right.shape)
     matrix = kernel * -discount
     matrix[np.diag_indices_from(matrix)] += 1.0

@@ -73,8 +73,10 @@ def source(name: str) -> tuple[str, list[str]]:
             prose.append(cell.source)
             code += fenced(cell.source)
         elif cell.cell_type == "code":
-            code.append(cell.source)
-            for output in cell.outputs:
+            tags = set(cell.metadata.get("tags", []))
+            code += [] if tags & {"remove-cell", "remove-input"} else [cell.source]
+            removed = tags & {"remove-cell", "remove-output"}
+            for output in [] if removed else cell.outputs:
                 text = output.get("data", {}).get("text/markdown", "")
                 prose.append(text)
                 code += fenced(text)
@@ -370,27 +372,34 @@ def axe_faults(page: Page, theme: str) -> list[str]:
     ]
 
 
-def copied(page: Page, button: str) -> str:
-    """What a copy button puts on the clipboard, worked by the keyboard."""
-    page.evaluate("() => navigator.clipboard.writeText('nothing was copied')")
-    page.locator(button).press("Enter")
-    return page.evaluate("() => navigator.clipboard.readText()").replace("\r\n", "\n")
+def copied(page: Page, buttons: str) -> list[str]:
+    """What each of some copy buttons puts on the clipboard."""
+    page.bring_to_front()
+    texts = page.eval_on_selector_all(
+        buttons,
+        """async buttons => {
+          const texts = [];
+          for (const button of buttons) {
+            await navigator.clipboard.writeText("nothing was copied");
+            button.click();
+            texts.push(await navigator.clipboard.readText());
+          }
+          return texts;
+        }""",
+    )
+    return [text.replace("\r\n", "\n") for text in texts]
 
 
 def copy_faults(page: Page, authored: list[str]) -> list[str]:
     """Copy buttons that do not give the code as it was written."""
-    unfold(page)
-    page.bring_to_front()
-    count = page.locator("article button.copybtn").count()
-    got = [copied(page, f"article button.copybtn >> nth={i}") for i in range(count)]
-    unfold(page, False)
+    got = copied(page, "article button.copybtn")
     faults = [
         f"copied {text!r} instead of {wanted!r}"
         for text, wanted in zip(got, authored, strict=False)
         if text != wanted.rstrip("\n")
     ]
-    if count != len(authored):
-        faults.append(f"{count} copy buttons for {len(authored)} blocks of code")
+    if len(got) != len(authored):
+        faults.append(f"{len(got)} copy buttons for {len(authored)} blocks of code")
     return faults
 
 
@@ -398,12 +407,9 @@ def snippet_faults(page: Page) -> list[str]:
     """Folded snippets that are not what the package gives for these names."""
     faults = []
     folds = "article details:has(> summary > code)"
-    for i in range(page.locator(folds).count()):
-        fold = page.locator(folds).nth(i)
-        names = fold.locator("summary code").all_inner_texts()
-        fold.evaluate("d => d.open = true")
-        text = copied(page, f"{folds} >> nth={i} >> button.copybtn")
-        fold.evaluate("d => d.open = false")
+    texts = copied(page, f"{folds} button.copybtn")
+    for fold, text in zip(page.locator(folds).all(), texts, strict=True):
+        names = fold.locator("summary code").all_text_contents()
         if text != snippet(*names).rstrip("\n"):
             faults.append(f"the snippet of {', '.join(names)} is another one")
     return faults
@@ -499,10 +505,10 @@ def test_folds_open_by_keyboard(opened: tuple[str, Opened]) -> None:
     assert fold_faults(opened[1].page) == []
 
 
-def test_only_solutions_are_folded_cells(opened: tuple[str, Opened]) -> None:
-    # The label of a folded cell is "Show the solution", see _config.yml.
-    folds = opened[1].page.locator("article .cell:not(.tag_hide-cell) > details.hide")
-    assert folds.count() == 0
+def test_folded_cells_say_what_they_hold(opened: tuple[str, Opened]) -> None:
+    for tag, name in [("hide-cell", "solution"), ("hide-input", "code")]:
+        folds = opened[1].page.locator(f"article .tag_{tag} > details > summary")
+        assert set(folds.all_inner_texts()) <= {f"Show the {name}"}
 
 
 def test_focus_is_seen(opened: tuple[str, Opened]) -> None:
@@ -562,7 +568,8 @@ def small_book(folder: Path, url: str, page: str = "# Home\n") -> Path:
     (folder / "_toc.yml").write_text(toc, encoding="utf-8")
     cells = [
         nbformat.v4.new_markdown_cell("# One\n\n> **You should know.** It is so."),
-        nbformat.v4.new_code_cell("1"),
+        nbformat.v4.new_code_cell("1", metadata={"tags": ["hide-cell"]}),
+        nbformat.v4.new_code_cell("2", metadata={"tags": ["hide-input"]}),
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
@@ -580,7 +587,8 @@ def addresses(page: Path) -> set[str]:
 
 
 def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
-    html = build(small_book(tmp_path, "https://github.com/someone/some-book"))
+    root = small_book(tmp_path, "https://github.com/someone/some-book")
+    html = build(root)
     found = addresses(html / "notebooks" / "one.html")
     assert {
         "https://github.com/someone/some-book",
@@ -595,13 +603,21 @@ def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
     assert {name for name in made if not name.startswith("_static/")} == ours | sphinx
     text = (html / "notebooks" / "one.html").read_text(encoding="utf-8")
     assert '<blockquote class="you-should-know">' in text
+    assert text.index("Show the solution") < text.index("Show the code")
+    # A second time there is nothing to do; what is gone from the sources goes from the site.
+    before = (html / "index.html").stat().st_mtime_ns
+    (html / "gone.html").touch()
+    assert (build(root) / "index.html").stat().st_mtime_ns == before
+    (root / "book" / "index.md").write_text("# Another home\n", encoding="utf-8")
+    assert "Another home" in (build(root) / "book" / "index.html").read_text("utf-8")
+    assert not (html / "gone.html").exists()
 
 
 def test_without_an_address_no_buttons_and_a_warning_stops_the_build(
     tmp_path: Path,
 ) -> None:
     root = small_book(tmp_path, "", page="# Home\n\n[gone](#nowhere-at-all)\n")
-    # Also the second time, when Sphinx by itself would not read the page again.
+    # Also the second time, when Sphinx would not read the page again.
     for _ in range(2):
         with pytest.raises(SystemExit, match="nowhere-at-all"):
             build(root)

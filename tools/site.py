@@ -1,24 +1,40 @@
 """Build the whole site in _build/html; every warning is an error.  Prints where to open it."""
 
+import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# The command's own script, not `python -m`: run as a module, Jupyter Book does nothing and reports success.
-JUPYTER_BOOK = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
-# What all pages depend on: Sphinx by itself leaves the navigation and the styles of unchanged pages as they were.
-OF_ALL_PAGES = [
+SOURCES = [
     "_config.yml",
     "_toc.yml",
-    "book/references.bib",
-    "book/_ext/*.py",
-    "book/_static/*",
+    "constraints.txt",
+    "book/**/*",
+    "notebooks/**/*.ipynb",
 ]
+# The command's own script, not `python -m`: run as a module, Jupyter Book does nothing and reports success.
+JUPYTER_BOOK = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
+
+
+def fingerprint(root: Path) -> str:
+    """Return a hash of everything that the site is made of."""
+    digest = hashlib.sha256()
+    for path in sorted({path for name in SOURCES for path in root.glob(name)}):
+        if path.is_file() and not {"__pycache__", ".ipynb_checkpoints"} & set(
+            path.parts
+        ):
+            digest.update(f"{path.relative_to(root)}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
 
 
 def build(root: Path = ROOT) -> Path:
-    """Run Jupyter Book and return the site's folder.
+    """Run Jupyter Book unless nothing has changed, and return the site's folder.
+
+    A change builds all pages afresh.  Sphinx by itself would keep what was made from other pages (the navigation,
+    the numbers of citations, styles, removed pages), and pass over the warnings of a page it has read once.
 
     Parameters
     ----------
@@ -35,27 +51,26 @@ def build(root: Path = ROOT) -> Path:
     SystemExit
         With Jupyter Book's own warnings and errors, if there are any.
     """
-    stamp = root / "_build" / "built"
-    sources = [path for name in OF_ALL_PAGES for path in root.glob(name)]
-    built = stamp.stat().st_mtime if stamp.exists() else 0.0
-    # Sphinx reads a page once: after a build that failed, a second one would not repeat the warnings, and pass.
-    afresh = any(path.stat().st_mtime > built for path in sources)
-    stamp.unlink(missing_ok=True)
+    output = root / "_build"
+    home, stamp = output / "html" / "index.html", output / "sources.sha256"
+    now = fingerprint(root)
+    if home.is_file() and stamp.is_file() and stamp.read_text() == now:
+        return home.parent
+    shutil.rmtree(output, ignore_errors=True)
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", ".", "-W", "-n"]
     done = subprocess.run(
-        [*command, "--keep-going", *(["--all"] if afresh else [])],
+        [*command, "--keep-going"],
         cwd=root,
         capture_output=True,
         text=True,
         encoding="utf-8",
         errors="replace",
     )
-    home = root / "_build" / "html" / "index.html"
     if done.returncode or not home.is_file():
-        output = (done.stdout + done.stderr).splitlines()
-        faults = [line for line in output if "WARNING" in line or "ERROR" in line]
-        sys.exit("\n".join(faults or output[-40:]) + "\nThe site was not built.")
-    stamp.touch()
+        said = (done.stdout + done.stderr).splitlines()
+        faults = [line for line in said if "WARNING" in line or "ERROR" in line]
+        sys.exit("\n".join(faults or said[-40:]) + "\nThe site was not built.")
+    stamp.write_text(now)
     return home.parent
 
 

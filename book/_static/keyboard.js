@@ -26,7 +26,6 @@
     waiting = requestAnimationFrame(mark);
   };
 
-  window.addEventListener("resize", soon);
   // A folded block has no width until it is opened; "toggle" does not bubble.
   document.addEventListener("toggle", soon, true);
   document.addEventListener("DOMContentLoaded", () => {
@@ -41,7 +40,9 @@
     for (const button of document.querySelectorAll(".sidebar-toggle")) {
       if (!button.hasAttribute("aria-label")) button.setAttribute("aria-label", button.title || "Toggle sidebar");
     }
-    mark();
+    // Not the window's "resize": a sidebar that slides changes the width as well.
+    const article = document.querySelector(".bd-article");
+    if (article) new ResizeObserver(soon).observe(article);
   });
   window.addEventListener("load", () => {
     mark();

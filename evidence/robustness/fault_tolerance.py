@@ -30,7 +30,7 @@ with warnings.catch_warnings():
 PEERS = ["quantecon", "numba", "mdptoolbox-hiive"]
 EPSILON = 1e-3  # QuantEcon's: values within half of it
 SEEDS = range(10)
-REPEATS = 3
+REPEATS = 5
 
 
 def measure() -> dict[str, Any]:

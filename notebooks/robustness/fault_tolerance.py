@@ -400,37 +400,30 @@ claim(
 # Ten seeds were recorded.
 # **Guess before you look**: what happens if the cut after ten steps is taken for the end of the machine?
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of the figure", "image": {"alt": "Two panels. Left: three bars, the value of a new machine. Optimal maintenance is highest, run to failure lower, myopic below zero. Right: loss against the optimum in the worst state over training, on a logarithmic axis, ten thin lines each. The lines of correct deep Q-learning drop to zero; those that take truncation for termination stay above."}, "figure": {"caption": "Left: exact value of three policies. Right: what a learnt policy loses against the exact optimum, ten recorded seeds each; values below 0.001 are drawn at 0.001.", "name": "fig-fault-tolerance"}}
+# %% mystnb={"code_prompt_show": "Show the code of the figure", "figure": {"caption": "Left: the exact value of three policies. Right: what a learnt policy loses against the exact optimum, in its worst state. Lines are means over ten recorded seeds, bands go from the best to the worst seed.", "name": "fig-fault-tolerance"}, "image": {"alt": "Two panels. Left: three bars, the value of a new machine. Optimal maintenance is highest, run to failure lower, myopic far below zero. Right: loss against the optimum over 2000 updates. Both curves start near 100. The mean of correct deep Q-learning falls to zero but for small blips; with the cut taken for an end it stays near 2, and its band never closes."}} tags=["hide-input"]
 learnt = evidence.results["dqn"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), width_ratios=[1, 1.8])
-bars = left.bar(
-    list(values),
-    [v[0] for v in values.values()],
-    color=[COLOURS[c] for c in ("green", "blue", "red")],
-)
+bars = [COLOURS[colour] for colour in ("green", "blue", "red")]
+left.bar(list(values), [v[0] for v in values.values()], color=bars)
 left.axhline(0, color="black", linewidth=1)
 left.set(ylabel="value of a new machine (reward)", title="Exact")
 left.tick_params(axis="x", rotation=25)
-for kind, colour, style, label in (
-    ("wrong", "red", "--", "cut taken for an end"),
-    ("right", "blue", "-", "correct"),
-):
-    gaps = np.maximum(np.array(learnt[kind]["gaps"]), 1e-3)
-    lines = right.plot(
+styles = {
+    "wrong": ("red", "--", "cut taken for an end"),
+    "right": ("blue", "-", "correct"),
+}
+for kind, (colour, line, label) in styles.items():
+    steps, gaps = (
         learnt[kind]["steps"],
-        gaps.T,
-        color=COLOURS[colour],
-        linestyle=style,
-        linewidth=1,
-        alpha=0.7,
+        np.array(learnt[kind]["gaps"]),
+    )  # (seeds, steps)
+    right.plot(steps, gaps.mean(axis=0), line, color=COLOURS[colour], label=label)
+    right.fill_between(
+        steps, gaps.min(axis=0), gaps.max(axis=0), color=COLOURS[colour], alpha=0.2
     )
-    lines[0].set_label(label)
-right.set(
-    yscale="log",
-    xlabel="updates",
-    ylabel="loss in the worst state (reward)",
-    title="Learnt, ten seeds each",
-)
+right.set_yscale("symlog", linthresh=0.1)
+right.set(xlabel="updates", ylabel="loss in the worst state (reward)", ylim=(0, 200))
+right.set_title("Learnt, ten seeds each")
 right.legend()
 plt.show()
 
@@ -535,11 +528,12 @@ claim(
 # ## How it compares
 #
 # The same processes were solved by [QuantEcon](https://quanteconpy.readthedocs.io), to the same accuracy, one thread each.
+# A number above 1 means that ours was quicker.
 
 # %%
 problems = evidence.results["random"] + evidence.results["slow"]
 rows = [[problem["name"], *problem["ratios"].values()] for problem in problems]
-table(["QuantEcon's time / ours", *problems[0]["ratios"]], rows, digits=1)
+table(["QuantEcon's time / ours", *problems[0]["ratios"]], rows, digits=2)
 
 # %%
 fast = [p["ratios"]["value iteration"] for p in evidence.results["random"]]
@@ -598,10 +592,7 @@ claim(
     f"A new machine loses {best.value[0] - shock.value[0]:.2f} of its value.",
     shock.value[0] < best.value[0],
 )
-claim(
-    f"The old policy is no more than {(shock.value - blind).max():.3f} behind the new optimum.",
-    (shock.value - blind).max() >= -1e-9,
-)
+claim("The optimal policy stays optimal.", (shock.value - blind).max() < 1e-9)
 
 # %% [markdown]
 # ## Exercise 3: a loss that is not the mean
