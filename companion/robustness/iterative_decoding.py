@@ -48,7 +48,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
-def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:  # noqa: E741
+def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:
     r"""Draw the parity checks of a random code with `l` ones per column and `r` per row.
 
     The `n l` ends of the edges at the bits are joined to those at the :math:`m = n l / r` checks by a random
@@ -84,7 +84,7 @@ def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:  # no
     >>> checks.sum(axis=0), checks.sum(axis=1)
     (array([3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3], dtype=uint64), array([6, 6, 6, 6, 6, 6], dtype=uint64))
     """
-    l, r = _degrees(l, r)  # noqa: E741
+    l, r = _degrees(l, r)
     n = check_integer("n", n, r)
     if n * l % r or n * l // r < l:
         raise ValueError(
@@ -272,7 +272,7 @@ def sum_product(
     )
 
 
-def bec_threshold(l: int, r: int) -> float:  # noqa: E741
+def bec_threshold(l: int, r: int) -> float:
     r"""Erasure probability below which peeling a long random (l, r)-regular code succeeds.
 
     Density evolution follows the fraction of erased messages, :math:`x \leftarrow \varepsilon\, y(x)` with
@@ -305,12 +305,12 @@ def bec_threshold(l: int, r: int) -> float:  # noqa: E741
     >>> round(bec_threshold(3, 6), 4)
     0.4294
     """
-    l, r = _degrees(l, r)  # noqa: E741
+    l, r = _degrees(l, r)
     # 1 - (1 - x)^(r - 1) without cancellation for small x.
     return _lowest(lambda x: x / (-np.expm1((r - 1) * np.log1p(-x))) ** (l - 1), 1.0)
 
 
-def gallager_a_threshold(l: int, r: int) -> float:  # noqa: E741
+def gallager_a_threshold(l: int, r: int) -> float:
     r"""Crossover probability below which Gallager's algorithm A decodes a long random (l, r)-regular code.
 
     A bit sends its received value to a check unless all its other checks say the opposite.  With
@@ -351,7 +351,7 @@ def gallager_a_threshold(l: int, r: int) -> float:  # noqa: E741
     >>> round(gallager_a_threshold(3, 6), 5)
     0.03946
     """
-    l, r = _degrees(l, r)  # noqa: E741
+    l, r = _degrees(l, r)
     check_integer("l", l, 3)
 
     return _lowest(lambda x: _least_p(x, l, r), 0.5)
@@ -403,7 +403,7 @@ def _all_but_one(x: Floats) -> Floats:
     return np.asarray(2 * np.arctanh(np.clip(product, -largest, largest, out=product)))
 
 
-def _least_p(x: Floats, l: int, r: int) -> Floats:  # noqa: E741
+def _least_p(x: Floats, l: int, r: int) -> Floats:
     """Return the crossover probability at which algorithm A's walk gets stuck at x."""
     b = -np.expm1((r - 1) * np.log1p(-2 * x)) / 2
     slope = -np.expm1((l - 1) * np.log1p(-b)) - b ** (l - 1)
@@ -421,8 +421,8 @@ def _lowest(f: Callable[[Floats], Floats], top: float) -> float:
     return float(min(refined.fun, f(grid[best])))
 
 
-def _degrees(l: int, r: int) -> tuple[int, int]:  # noqa: E741
-    l = check_integer("l", l, 2)  # noqa: E741
+def _degrees(l: int, r: int) -> tuple[int, int]:
+    l = check_integer("l", l, 2)
     return l, check_integer("r", r, l + 1)
 
 

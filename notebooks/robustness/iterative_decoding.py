@@ -230,6 +230,7 @@ def lost_blocks(n, seed, blocks=100):
     return [peel(H, sent, u < rate)[1].any(axis=1).mean() for rate in rates]
 
 
+# %%
 live = {
     n: np.array([lost_blocks(n, seed) for seed in range(10, 15)])
     for n in (96, 300, 1200)
@@ -238,7 +239,7 @@ mean = {n: shares.mean(axis=0) for n, shares in live.items()}
 
 # %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of the figure", "image": {"alt": "Three S-shaped curves: the share of lost blocks against the erasure rate from 0.30 to 0.50, for codes of 96, 300 and 1200 bits. The longer the code, the steeper the curve, and the closer its middle to a dashed vertical line at 0.4294, the threshold. The curves cross near that line. A dotted line at 0.5 marks Shannon's limit."}, "figure": {"caption": "Lost blocks of (3, 6) codes under peeling. Lines: mean of five codes, run here. Bands: from the best to the worst of ten other codes, recorded. The longer the code, the steeper the fall, and it closes on the threshold, not on Shannon's limit.", "name": "fig-iterative-decoding"}}
 waterfall = evidence.results["waterfall"]
-fig, axes = plt.subplots(figsize=(8, 4.2))
+fig, axes = plt.subplots(figsize=(7, 4.4))
 for n, colour, marker in ((96, "sky", "o"), (300, "blue", "s"), (1200, "green", "^")):
     band = waterfall["n"][str(n)]
     axes.fill_between(
@@ -365,6 +366,7 @@ def exact_beliefs(H, llr):
     return np.log((1 - words).T @ weight) - np.log(words.T @ weight)
 
 
+# %%
 hamming = np.arange(1, 8) >> np.arange(3)[:, None] & 1  # has cycles
 llr = np.array([1.0, 0.5, -0.3, 0.2, 0.8, -0.1, 0.4])
 errors = []
@@ -394,6 +396,7 @@ def send(p, seed, n=1200, r=6, blocks=20):
     return H, np.where(flipped, -1, 1) * np.log((1 - p) / p)
 
 
+# %%
 rows, decoded = [], {}
 for p in (0.05, 0.07, 0.09):
     decoded[p] = flips = 0
@@ -470,6 +473,7 @@ def echo(H, llr, rounds):
     return total
 
 
+# %%
 pair, opinions = np.array([[1, 1]]), np.array([[1.0, -0.5]])  # one bit, twice
 rows = [["correct", *sum_product(pair, opinions).llr[0]]]
 rows += [["with echo", *echo(pair, opinions, 1)[0]]]
