@@ -552,6 +552,7 @@ claim(
 #
 # **Strengths**: an exact guarantee over the set, with a certificate.
 # **Limits**: a finite model that is written down, and a radius that someone must defend.
+# A robust plan makes harm dearer, not impossible; making it impossible is the subject of [shielding](shielding.ipynb).
 #
 # **Who is harmed when it fails**: whoever is beside the path, such as a pedestrian where a delivery robot follows the kerb because wet days were rare in its data.
 # A radius that is too large harms others: those who get no delivery because no route is safe enough.
@@ -583,7 +584,7 @@ claim(
 claim("The sort is over 100 times as quick.", min(r[1] for r in rows[:3]) > 100)
 
 # %% [markdown]
-# Per row and at one thread, that is; much of the conic program's time is cvxpy setting it up.
+# Per row and at one thread, that is; the conic program's time includes its setting up by cvxpy.
 #
 # The whole solver stands against sweeps of the equation.
 # They may stop by the largest change, as most texts do, or by the *span* of the change, as in [Fault tolerance](fault_tolerance.ipynb).
