@@ -373,34 +373,52 @@ def axe_faults(page: Page, theme: str) -> list[str]:
 
 
 def copied(page: Page, buttons: str) -> list[str]:
-    """What each of some copy buttons puts on the clipboard."""
-    page.bring_to_front()
-    texts = page.eval_on_selector_all(
+    """What each of some copy buttons hands to the clipboard."""
+    return page.eval_on_selector_all(
         buttons,
-        """async buttons => {
-          const texts = [];
-          for (const button of buttons) {
-            await navigator.clipboard.writeText("nothing was copied");
+        """buttons => {
+          let text;
+          const clipboard = navigator.clipboard;
+          clipboard.writeText = async words => { text = words; };
+          document.execCommand = () => {  // clipboard.js selects a field of its own
+            text = [...document.querySelectorAll("textarea")].at(-1)?.value;
+            return true;
+          };
+          const texts = buttons.map(button => {
+            text = "nothing was copied";
             button.click();
-            texts.push(await navigator.clipboard.readText());
-          }
+            return text;
+          });
+          delete document.execCommand;
+          delete clipboard.writeText;
           return texts;
         }""",
     )
-    return [text.replace("\r\n", "\n") for text in texts]
 
 
 def copy_faults(page: Page, authored: list[str]) -> list[str]:
     """Copy buttons that do not give the code as it was written."""
     got = copied(page, "article button.copybtn")
-    faults = [
-        f"copied {text!r} instead of {wanted!r}"
-        for text, wanted in zip(got, authored, strict=False)
-        if text != wanted.rstrip("\n")
-    ]
+    faults = []
+    for text, wanted in zip(got, authored, strict=False):
+        if text != wanted.rstrip("\n"):
+            pairs = enumerate(zip(text, wanted, strict=False))
+            shorter = min(len(text), len(wanted))
+            same = next((i for i, (a, b) in pairs if a != b), shorter)
+            there, here = text[same : same + 40], wanted[same : same + 40]
+            faults.append(f"copied {there!r} instead of {here!r} at character {same}")
     if len(got) != len(authored):
         faults.append(f"{len(got)} copy buttons for {len(authored)} blocks of code")
     return faults
+
+
+def clipboard_faults(page: Page, authored: list[str]) -> list[str]:
+    """The first copy button, by the keyboard, does not reach the real clipboard."""
+    page.bring_to_front()
+    page.evaluate("() => navigator.clipboard.writeText('nothing was copied')")
+    page.locator("article button.copybtn >> visible=true").first.press("Enter")
+    text = page.evaluate("() => navigator.clipboard.readText()").replace("\r\n", "\n")
+    return [] if text in [code.rstrip("\n") for code in authored] else [f"got {text!r}"]
 
 
 def snippet_faults(page: Page) -> list[str]:
@@ -517,6 +535,11 @@ def test_focus_is_seen(opened: tuple[str, Opened]) -> None:
 
 def test_copy_buttons_copy_the_code(opened: tuple[str, Opened]) -> None:
     assert copy_faults(opened[1].page, source(opened[0])[1]) == []
+
+
+def test_a_copy_button_reaches_the_clipboard(opened: tuple[str, Opened]) -> None:
+    code = source(opened[0])[1]
+    assert not code or clipboard_faults(opened[1].page, code) == []
 
 
 def test_snippets_are_those_of_the_package(opened: tuple[str, Opened]) -> None:
@@ -673,6 +696,7 @@ def test_on_a_clean_page_no_check_finds_a_fault(plant: Plant) -> None:
         "fold": fold_faults(page),
         "focus": focus_faults(page, 3),
         "copy": copy_faults(page, ["one = 1"]),
+        "clipboard": clipboard_faults(page, ["one = 1"]),
         "snippet": snippet_faults(page),
         "overflow": overflow_faults(page),
         "light": axe_faults(page, "light"),
@@ -770,13 +794,21 @@ def test_a_barrier_in_the_dark_alone_is_seen(plant: Plant) -> None:
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        (COPY.format("one = 2"), "copied 'one = 2'"),
+        (COPY.format("one = 2"), "copied '2' instead of '1' at character 6"),
         (COPY.replace("onclick", "data-x"), "copied 'nothing was copied'"),
         ("<pre>one = 1</pre>", "0 copy buttons"),
     ],
 )
 def test_a_wrong_copy_is_seen(plant: Plant, body: str, fault: str) -> None:
     assert fault in copy_faults(plant(body)[0].page, ["one = 1"])[-1]
+
+
+@pytest.mark.parametrize("old", ["onclick", "one = 1')"])
+def test_a_copy_that_does_not_reach_the_clipboard_is_seen(
+    plant: Plant, old: str
+) -> None:
+    body = COPY.format("one = 1").replace(old, "nothing')")
+    assert clipboard_faults(plant(body)[0].page, ["one = 1"])
 
 
 def test_a_wrong_snippet_is_seen(plant: Plant) -> None:
