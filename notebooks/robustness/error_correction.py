@@ -424,6 +424,7 @@ plt.show()
 
 # %% [markdown]
 # The cliff is typical: a code works, and works, and then does not work at all.
+# How near to the worst usable channel that cliff can be moved is the subject of [iterative decoding](iterative_decoding.ipynb).
 
 # %%
 safe = rates <= 0.02
