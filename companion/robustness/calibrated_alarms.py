@@ -162,7 +162,8 @@ def fpr_at_tpr(scores: ArrayLike, positive: ArrayLike, tpr: float) -> float:
     if not 0 < share <= 1:
         raise ValueError(f"tpr must satisfy 0 < tpr <= 1, got {share:g}")
     caught = np.sort(s[plus])[::-1]
-    # The first k with k / n >= tpr; ceil(tpr * n) would be one too many for tpr = 0.07, n = 100.
+    # The first k with k / n >= tpr.
+    # ceil(tpr * n) would be one too many for tpr = 0.07, n = 100.
     k = np.searchsorted(np.arange(1, len(caught) + 1) / len(caught), share)
     return float(np.mean(s[~plus] >= caught[k]))
 
@@ -209,7 +210,8 @@ def conformal_threshold(calibration_scores: ArrayLike, level: float) -> float:
     alpha = float(real_array("level", level, ()))
     if not 0 < alpha < 1:
         raise ValueError(f"level must satisfy 0 < level < 1, got {alpha:g}")
-    # The last m with m / (n + 1) <= level; floor(level * (n + 1)) would be one too few for 0.29 and n = 99.
+    # The last m with m / (n + 1) <= level.
+    # floor(level * (n + 1)) would be one too few for 0.29 and n = 99.
     m = int(
         np.searchsorted(np.arange(1, len(s) + 2) / (len(s) + 1), alpha, side="right")
     )

@@ -48,7 +48,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
-def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:  # noqa: E741
+def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:
     r"""Draw the parity checks of a random code with `l` ones per column and `r` per row.
 
     The `n l` ends of the edges at the bits are joined to those at the :math:`m = n l / r` checks by a random
@@ -84,7 +84,7 @@ def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:  # no
     >>> checks.sum(axis=0), checks.sum(axis=1)
     (array([3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3], dtype=uint64), array([6, 6, 6, 6, 6, 6], dtype=uint64))
     """
-    l, r = _degrees(l, r)  # noqa: E741
+    l, r = _degrees(l, r)
     n = check_integer("n", n, r)
     if n * l % r or n * l // r < l:
         raise ValueError(
@@ -97,12 +97,10 @@ def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:  # no
         order = np.argsort(edge, kind="stable")
         twice = order[1:][np.diff(edge[order]) == 0]
         if not twice.size:
-            return sparse.csr_array(
-                (np.ones(bit.size, np.uint8), (check, bit)), shape=(n * l // r, n)
-            )
-        for here, there in zip(
-            twice, rng.integers(0, bit.size, twice.size), strict=True
-        ):
+            ones = np.ones(bit.size, np.uint8)
+            return sparse.csr_array((ones, (check, bit)), shape=(n * l // r, n))
+        others = rng.integers(0, bit.size, twice.size)
+        for here, there in zip(twice, others, strict=True):
             bit[[here, there]] = bit[[there, here]]
     raise ValueError(
         f"n must be larger to avoid double edges at random, got n={n}, l={l}, r={r}"
@@ -152,43 +150,33 @@ def peel(
     array([ True,  True, False, False])
     """
     H = _checks(parity_check)
-    bits, unknown = np.asarray(words), np.asarray(erased)
-    if unknown.dtype != np.bool_:
-        raise TypeError(f"erased must hold booleans, got {unknown.dtype}")
-    if bits.dtype.kind not in "biu":
-        raise TypeError(f"words must hold bits, got {bits.dtype}")
-    if bits.shape != unknown.shape or bits.ndim == 0 or bits.shape[-1] != H.shape[1]:
-        raise ValueError(
-            f"words and erased must have rows of {H.shape[1]}, got {bits.shape} and {unknown.shape}"
-        )
-    if ((bits != 0) & (bits != 1) & ~unknown).any():
-        raise ValueError(
-            "words must hold 0 and 1 wherever they are not erased, got something else"
-        )
-    shape = bits.shape
-    value = (
-        np.where(unknown, 0, bits).reshape(-1, H.shape[1]).T.astype(np.int32)
-    )  # (n, B)
+    bits, unknown = _received(words, erased, H.shape[1])
+    # One column per word. An unknown bit counts as 0 in `value`.
+    value = np.where(unknown, 0, bits).reshape(-1, H.shape[1]).T.astype(np.int32)
     missing = unknown.reshape(-1, H.shape[1]).T.astype(np.int32)
     active = np.arange(value.shape[1])
     while active.size:
         alone = (H @ missing[:, active]) == 1  # (m, B): checks that miss one bit
         solved = missing[:, active] * (H.T @ alone.astype(np.int32)) > 0
-        # An unknown bit counts as 0, so the parity of the known ones is what the missing bit must be.
-        says_one = (
-            H.T @ (alone & (H @ value[:, active] % 2 == 1)).astype(np.int32)
-        ) > 0
-        value[:, active] += solved & says_one
+        # The parity of a check's known bits is what its missing bit must be.
+        odd = alone & (H @ value[:, active] % 2 == 1)
+        value[:, active] += solved & ((H.T @ odd.astype(np.int32)) > 0)
         missing[:, active] -= solved
         active = active[solved.any(axis=0)]
-    return value.T.astype(np.uint8).reshape(shape), missing.T.astype(bool).reshape(
-        shape
-    )
+    filled, left = value.T.astype(np.uint8), missing.T.astype(bool)
+    return filled.reshape(bits.shape), left.reshape(bits.shape)
 
 
 @dataclass(frozen=True)
 class Beliefs:
-    """What `sum_product` concluded."""
+    """What `sum_product` concluded.
+
+    Examples
+    --------
+    >>> one = np.array([1], dtype=np.uint8)
+    >>> Beliefs(one, np.array([-2.5]), np.array(3), np.array(True)).bits
+    array([1], dtype=uint8)
+    """
 
     bits: Bits  # (..., n) the more likely value of each bit
     llr: Floats  # (..., n) log-likelihood ratio of each bit, positive for 0
@@ -256,52 +244,35 @@ def sum_product(
         raise ValueError(
             f"llr must have rows of {H.shape[1]}, got shape {channel.shape}"
         )
-    degree = np.diff(H.indptr)
-    if (degree == 0).any():
-        raise ValueError(
-            "parity_check must have a bit in every check, got an empty row"
-        )
-    # Edges stand in slots (check, position). Checks with fewer bits get slots that always say +1.
-    slot = np.flatnonzero(
-        (np.arange(degree.max()) < degree[:, None]).T.ravel()
-    )  # position-major
-    position, check = slot // len(degree), slot % len(degree)
-    bit = H.indices[H.indptr[check] + position]
-    gather = sparse.csr_array(
-        (np.ones(slot.size), (bit, slot)),
-        shape=(H.shape[1], degree.size * degree.max()),
-    )
+    slot, bit, gather = _edges(H)
     shape, channel = channel.shape, channel.reshape(-1, H.shape[1]).T  # (n, B)
-    total = channel.copy()
-    used, done = (
-        np.zeros(channel.shape[1], dtype=np.int64),
-        np.zeros(channel.shape[1], dtype=bool),
-    )
-    active, belief = np.arange(channel.shape[1]), channel
-    u = np.zeros(
-        (degree.max() * degree.size, active.size)
-    )  # messages from checks, by slot
+    words = channel.shape[1]
+    total, belief = channel.copy(), channel
+    used, done = np.zeros(words, np.int64), np.zeros(words, np.bool_)
+    active = np.arange(words)  # words still in work
+    u = np.zeros((gather.shape[1], words))  # messages from checks, by slot
     while active.size and used[active[0]] < iterations:
         x = np.ones_like(u)
-        x[slot] = np.tanh((belief[bit] - u[slot]) / 2)
-        u = _all_but_one(x.reshape(degree.max(), degree.size, -1)).reshape(u.shape)
+        x[slot] = np.tanh((belief[bit] - u[slot]) / 2)  # less what the check said
+        u = _all_but_one(x.reshape(-1, H.shape[0], active.size)).reshape(u.shape)
         belief = channel[:, active] + gather @ u
         total[:, active] = belief
         used[active] += 1
         done[active] = satisfied = ~(H @ (belief < 0) % 2).any(axis=0)
         if early_stop and satisfied.any():
-            active, u, belief = (
-                active[~satisfied],
-                u[:, ~satisfied],
-                belief[:, ~satisfied],
-            )
-    bits = (total < 0).T.astype(np.uint8).reshape(shape)
+            active = active[~satisfied]
+            u, belief = u[:, ~satisfied], belief[:, ~satisfied]
+    bits, total = (total < 0).T.astype(np.uint8), total.T
+    outer = shape[:-1]
     return Beliefs(
-        bits, total.T.reshape(shape), used.reshape(shape[:-1]), done.reshape(shape[:-1])
+        bits.reshape(shape),
+        total.reshape(shape),
+        used.reshape(outer),
+        done.reshape(outer),
     )
 
 
-def bec_threshold(l: int, r: int) -> float:  # noqa: E741
+def bec_threshold(l: int, r: int) -> float:
     r"""Erasure probability below which peeling a long random (l, r)-regular code succeeds.
 
     Density evolution follows the fraction of erased messages, :math:`x \leftarrow \varepsilon\, y(x)` with
@@ -334,12 +305,12 @@ def bec_threshold(l: int, r: int) -> float:  # noqa: E741
     >>> round(bec_threshold(3, 6), 4)
     0.4294
     """
-    l, r = _degrees(l, r)  # noqa: E741
+    l, r = _degrees(l, r)
     # 1 - (1 - x)^(r - 1) without cancellation for small x.
     return _lowest(lambda x: x / (-np.expm1((r - 1) * np.log1p(-x))) ** (l - 1), 1.0)
 
 
-def gallager_a_threshold(l: int, r: int) -> float:  # noqa: E741
+def gallager_a_threshold(l: int, r: int) -> float:
     r"""Crossover probability below which Gallager's algorithm A decodes a long random (l, r)-regular code.
 
     A bit sends its received value to a check unless all its other checks say the opposite.  With
@@ -380,15 +351,44 @@ def gallager_a_threshold(l: int, r: int) -> float:  # noqa: E741
     >>> round(gallager_a_threshold(3, 6), 5)
     0.03946
     """
-    l, r = _degrees(l, r)  # noqa: E741
+    l, r = _degrees(l, r)
     check_integer("l", l, 3)
 
-    def least_p(x: Floats) -> Floats:
-        b = -np.expm1((r - 1) * np.log1p(-2 * x)) / 2
-        slope = -np.expm1((l - 1) * np.log1p(-b)) - b ** (l - 1)
-        return np.asarray(np.maximum((x - b ** (l - 1)) / slope, x))
+    return _lowest(lambda x: _least_p(x, l, r), 0.5)
 
-    return _lowest(least_p, 0.5)
+
+def _received(words: ArrayLike, erased: ArrayLike, n: int) -> tuple[Any, Booleans]:
+    """Return words and erasures as arrays, once they fit each other and the code."""
+    bits, unknown = np.asarray(words), np.asarray(erased)
+    if unknown.dtype != np.bool_:
+        raise TypeError(f"erased must hold booleans, got {unknown.dtype}")
+    if bits.dtype.kind not in "biu":
+        raise TypeError(f"words must hold bits, got {bits.dtype}")
+    if bits.shape != unknown.shape or bits.ndim == 0 or bits.shape[-1] != n:
+        raise ValueError(
+            f"words and erased must have rows of {n}, got {bits.shape} and {unknown.shape}"
+        )
+    if ((bits != 0) & (bits != 1) & ~unknown).any():
+        raise ValueError(
+            "words must hold 0 and 1 wherever they are not erased, got something else"
+        )
+    return bits, unknown
+
+
+def _edges(H: Any) -> tuple[Integers, Integers, Any]:
+    """Give each edge a slot (position in its check, check); return slots, bits, and the sum over a bit's slots."""
+    degree = np.diff(H.indptr)
+    if (degree == 0).any():
+        raise ValueError(
+            "parity_check must have a bit in every check, got an empty row"
+        )
+    # Position-major. Checks with fewer bits leave slots empty, which always say +1.
+    slot = np.flatnonzero((np.arange(degree.max()) < degree[:, None]).T.ravel())
+    position, check = slot // len(degree), slot % len(degree)
+    bit = H.indices[H.indptr[check] + position]
+    slots = degree.size * degree.max()
+    ones = np.ones(slot.size)
+    return slot, bit, sparse.csr_array((ones, (bit, slot)), (H.shape[1], slots))
 
 
 def _all_but_one(x: Floats) -> Floats:
@@ -403,6 +403,13 @@ def _all_but_one(x: Floats) -> Floats:
     return np.asarray(2 * np.arctanh(np.clip(product, -largest, largest, out=product)))
 
 
+def _least_p(x: Floats, l: int, r: int) -> Floats:
+    """Return the crossover probability at which algorithm A's walk gets stuck at x."""
+    b = -np.expm1((r - 1) * np.log1p(-2 * x)) / 2
+    slope = -np.expm1((l - 1) * np.log1p(-b)) - b ** (l - 1)
+    return np.asarray(np.maximum((x - b ** (l - 1)) / slope, x))
+
+
 def _lowest(f: Callable[[Floats], Floats], top: float) -> float:
     """Minimise f over (0, top): a fine grid, then Brent's method around its best point."""
     grid = np.geomspace(1e-12, top * (1 - 1e-12), 4000)
@@ -414,8 +421,8 @@ def _lowest(f: Callable[[Floats], Floats], top: float) -> float:
     return float(min(refined.fun, f(grid[best])))
 
 
-def _degrees(l: int, r: int) -> tuple[int, int]:  # noqa: E741
-    l = check_integer("l", l, 2)  # noqa: E741
+def _degrees(l: int, r: int) -> tuple[int, int]:
+    l = check_integer("l", l, 2)
     return l, check_integer("r", r, l + 1)
 
 

@@ -187,22 +187,23 @@ def _agreement(codes=5, blocks=60):
 
 
 def _speed():
-    """100 blocks of n = 1200, 50 iterations at most, at two crossover probabilities."""
+    """A batch and a single block of n = 1200, 50 iterations at most, at two crossover probabilities."""
     result = {}
     for p in (0.06, 0.08):
-        H, errors, peer = _problem(1200, p, 100, 0)
-        ours, theirs = _ours(H, errors, p), _theirs(H, errors, peer)
-        times = record.interleaved(
-            {
-                "ours": lambda: _ours(H, errors, p),
-                "ldpc": lambda: _theirs(H, errors, peer),
-            },
-            repeats=7,
-        )
-        result[f"crossover {p}"] = {
-            "times_ms": times,
-            "ldpc_over_ours": times["ldpc"]["median"] / times["ours"]["median"],
-            "ours_block_failure": float(ours.bits.any(axis=1).mean()),
-            "ldpc_block_failure": float(theirs[0].any(axis=1).mean()),
-        }
+        for blocks in (100, 1):
+            H, errors, peer = _problem(1200, p, blocks, 0)
+            ours, theirs = _ours(H, errors, p), _theirs(H, errors, peer)
+            times = record.interleaved(
+                {
+                    "ours": lambda: _ours(H, errors, p),
+                    "ldpc": lambda: _theirs(H, errors, peer),
+                },
+                repeats=9 if blocks > 1 else 25,
+            )
+            result[f"crossover {p}, blocks {blocks}"] = {
+                "times_ms": times,
+                "ldpc_over_ours": times["ldpc"]["median"] / times["ours"]["median"],
+                "ours_block_failure": float(ours.bits.any(axis=1).mean()),
+                "ldpc_block_failure": float(theirs[0].any(axis=1).mean()),
+            }
     return result
