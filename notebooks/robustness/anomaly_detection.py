@@ -115,7 +115,8 @@ three = np.array([[0], [1], [3]])
 forest = IsolationForest(trees=20_000, sample_size=3).fit(three)
 cuts = -average_path(3) * np.log2(forest.score(three))  # from score back to cuts
 claim(
-    f"Over 20,000 trees the numbers need {cuts[0]:.1f}, {cuts[1]:.1f} and {cuts[2]:.1f} cuts on average: 3 is the strangest.",
+    f"Over 20,000 trees the numbers need {cuts[0]:.1f}, "
+    f"{cuts[1]:.1f} and {cuts[2]:.1f} cuts on average: 3 is the strangest.",
     np.abs(cuts - [5 / 3, 2, 4 / 3]).max() < 0.02,
 )
 
@@ -251,6 +252,17 @@ fig.colorbar(shown, ax=axes, label="share of normal samples less strange", shrin
 plt.show()
 
 # %% [markdown]
+# Take the black line for an alarm: what lies outside is called strange.
+
+# %%
+outside = shares[0] > 0.95  # detectors, A and B
+claim(
+    "In the figure only the local outlier factor has both A and B outside its line.",
+    outside.all(axis=1).tolist() == [False, False, True, False, False, False],
+)
+
+# %% [markdown]
+# Now all five draws.
 # The autoencoder comes last, because it depends on luck; here are the other five.
 
 # %%
@@ -366,7 +378,8 @@ evidence
 # %%
 flat, deep = kept["PCAResidual(16)"], kept["Autoencoder(16)"]
 claim(
-    f"Here the flat plane ({flat['auroc']:.3f}) is no worse than the network ({deep['auroc']:.3f}), five rounds.",
+    f"Here the flat plane ({flat['auroc']:.3f}) is no worse "
+    f"than the network ({deep['auroc']:.3f}), five rounds.",
     flat["auroc"] >= deep["auroc"],
 )
 claim(
@@ -420,7 +433,8 @@ top = [wbc[n] for n in list(wbc)[:4]]
 gap = max(r["auroc"] for r in top) - min(r["auroc"] for r in top)
 noise = min(r["sd"] for r in top)
 claim(
-    f"The first four differ by {gap:.3f}, less than one of them changes from split to split ({noise:.3f}).",
+    f"The first four differ by {gap:.3f}, less than "
+    f"one of them changes from split to split ({noise:.3f}).",
     gap < noise,
 )
 
@@ -545,7 +559,8 @@ claim(
 forests = evidence.results["forest"]
 few, many = forests["wbc"], forests["all 569 tumours"]
 claim(
-    f"With 21 anomalies in 378 rows the forest's AUROC is {few['auroc']:.2f}, with 212 in 569 it is {many['auroc']:.2f} (recorded, {forests['seeds']} seeds).",
+    f"With 21 anomalies in 378 rows the forest's AUROC is {few['auroc']:.2f}, "
+    f"with 212 in 569 it is {many['auroc']:.2f} (recorded, {forests['seeds']} seeds).",
     few["auroc"] - many["auroc"] > 0.1,
 )
 
@@ -680,7 +695,8 @@ claim(
 by_hand = (1 + 2 + 2) / 3  # one number has one cut above it, the other two have two
 usual = 2 * (np.log(2) + 0.5772) - 4 / 3
 claim(
-    f"The exact value is {by_hand:.3f}; the usual approximation, {usual:.3f}, is {100 * (1 - usual / by_hand):.0f} % too low.",
+    f"The exact value is {by_hand:.3f}; the usual approximation, "
+    f"{usual:.3f}, is {100 * (1 - usual / by_hand):.0f} % too low.",
     abs(average_path(3) - by_hand) < 1e-12 and usual < by_hand,
 )
 
