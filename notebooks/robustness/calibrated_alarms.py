@@ -112,7 +112,8 @@ table(["anomalies", "AUROC", "average precision"], rows, digits=3)
 
 # %%
 claim(
-    "With ten times the normal samples the AUROC stays, and the average precision falls.",
+    "With ten times the normal samples the AUROC stays, "
+    "and the average precision falls.",
     abs(rows[1][1] - rows[0][1]) < 1e-12 and rows[1][2] < rows[0][2] - 0.1,
 )
 
@@ -164,7 +165,8 @@ show_source(conformal_threshold)
 rounded, exact = int(0.29 * 100), 29
 ours = 100 - conformal_threshold(np.arange(1, 100), level=0.29)
 claim(
-    f"For level 0.29 and 99 scores, rounding gives m = {rounded}; the code finds m = {ours:.0f}.",
+    f"For level 0.29 and 99 scores, rounding gives m = {rounded}; "
+    f"the code finds m = {ours:.0f}.",
     rounded == exact - 1 and ours == exact,
 )
 
@@ -308,7 +310,8 @@ for rate, law in zip(rates[1], laws):
     below = (fresh * rate[:, None] < counts + 0.5).mean(axis=0)
     gaps.append(np.abs(below - law.cdf(counts)).max())
 claim(
-    f"For every n the measured spread follows the exact law: no gap above {max(gaps):.2f}.",
+    "For every n the measured spread follows the exact law: "
+    f"no gap above {max(gaps):.2f}.",
     max(gaps) < 1.95 / runs**0.5,
 )
 low, high = 100 * stats.beta(m[at], 101 - m[at]).ppf([0.05, 0.95])
@@ -652,6 +655,7 @@ claim(
 # *Hard, 15 minutes.*
 # The level is 5 %.
 # How many calibration scores are needed so that 19 calibration samples out of 20 give a rate of at most 6 %?
+# Look at 19, 39, 59 and so on, where $m = (n + 1) / 20$ is whole.
 # Why is the law a Beta law at all?
 #
 # Hint: let the scores be uniform on $[0, 1]$; then the rate is one minus the threshold, and the threshold is an order statistic.
