@@ -314,6 +314,11 @@ claim(
     f"no gap above {max(gaps):.2f}.",
     max(gaps) < 1.95 / runs**0.5,
 )
+
+# %% [markdown]
+# And the law says how far one calibration sample may mislead.
+
+# %%
 low, high = 100 * stats.beta(m[at], 101 - m[at]).ppf([0.05, 0.95])
 claim(
     "With 100 calibration scores, nine samples of ten "
@@ -330,7 +335,7 @@ claim(
 #
 # No.
 # It ruins detectors that *fit*: those that estimate many numbers from the rows.
-# Recorded with 100 rows of 30 features:
+# Recorded with 100 rows of 30 features, the training quantile beside the conformal threshold:
 
 # %%
 detectors = evidence.results["detectors"]
@@ -339,18 +344,24 @@ rows = [
     [name, *(100 * detectors[name][key] for key in keys), detectors[name]["resamples"]]
     for name in names
 ]
-table(["detector", "training quantile, %", "conformal, %", "resamples"], rows, digits=1)
+table(["detector", "training, %", "conformal, %", "runs"], rows, digits=1)
 
 # %%
 naive = {name: detectors[name]["training_quantile"] for name in names}
 fitting = [naive[name] for name in ("Autoencoder(8)", "PCAResidual(20)", "Mahalanobis")]
-mild = ("NearestNeighbours", "LocalOutlierFactor", "IsolationForest")
-worst = 100 * max(naive[name] for name in mild)
 claim(
     "Covariance, principal components and autoencoder give "
     f"at least {100 * min(fitting):.0f} % false alarms.",
     min(fitting) > 0.5,
 )
+
+# %% [markdown]
+# The others compare a row with a few rows, or cut at random.
+# They know their training rows less well.
+
+# %%
+mild = ("NearestNeighbours", "LocalOutlierFactor", "IsolationForest")
+worst = 100 * max(naive[name] for name in mild)
 claim(
     f"Neighbours and forests give at most {worst:.1f} %: too many, but no ruin.",
     worst < 8,
@@ -430,7 +441,7 @@ claim(
 # Look at each digit by itself.
 
 # %%
-table(["digit", *map(str, range(8))], [["false alarms, %", *false[:8]]], digits=1)
+table(["digit", "false alarms, %"], enumerate(false[:8]), digits=1)
 
 # %%
 worst, least = false[:8].argmax(), false[:8].argmin()
@@ -494,11 +505,8 @@ for seed in range(5):
     detector = Mahalanobis().fit(X)
     limit = conformal_threshold(detector.score(calibration), level)
     drift.append([np.mean(detector.score(s * new) > limit) for s in spread])
-table(
-    ["spread", *map(str, spread)],
-    [["alarms, %", *100 * np.mean(drift, axis=0)]],
-    digits=0,
-)
+rows = zip(map(str, spread), 100 * np.mean(drift, axis=0))
+table(["spread", "alarms, %"], rows, digits=0)
 
 # %%
 claim(
