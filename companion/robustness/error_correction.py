@@ -186,7 +186,8 @@ class LinearCode:
         reduced, pivots = _row_reduce(H)
         if len(pivots) < checks:
             raise ValueError(
-                f"parity_check must have independent rows, got {checks} of rank {len(pivots)}"
+                f"parity_check must have independent rows, got {checks} "
+                f"of rank {len(pivots)}"
             )
         self.parity_check = H
         self.message_positions = np.setdiff1d(np.arange(self.n), pivots)
@@ -207,7 +208,8 @@ class LinearCode:
             taken = (self._weights[syndromes] >= 0).any()
             if taken or len(np.unique(syndromes)) < len(syndromes):
                 raise ValueError(
-                    f"corrects must be at most {weight - 1} for this parity_check, got {self.t}"
+                    f"corrects must be at most {weight - 1} for this parity_check, "
+                    f"got {self.t}"
                 )
             self._weights[syndromes] = weight
             self._leaders[syndromes[:, None], places] = 1
@@ -229,6 +231,12 @@ class LinearCode:
         ------
         TypeError, ValueError
             If the length is not `k` or an entry no bit.
+
+        Examples
+        --------
+        >>> code = LinearCode([[1, 1, 0], [1, 0, 1]], corrects=1)
+        >>> code.encode([1])
+        array([1, 1, 1], dtype=uint8)
         """
         return _product(_symbols("messages", messages, self.k, 2), self.generator)
 
@@ -249,6 +257,12 @@ class LinearCode:
         ------
         TypeError, ValueError
             If the length is not `n` or an entry no bit.
+
+        Examples
+        --------
+        >>> code = LinearCode([[1, 1, 0], [1, 0, 1]], corrects=1)
+        >>> code.syndrome([[1, 1, 1], [1, 0, 1]])
+        array([0, 1])
         """
         failed = _product(_symbols("words", words, self.n, 2), self.parity_check.T)
         return np.asarray(failed @ (1 << np.arange(self.n - self.k)))
@@ -272,6 +286,12 @@ class LinearCode:
         ------
         TypeError, ValueError
             If the length is not `n` or an entry no bit.
+
+        Examples
+        --------
+        >>> even = LinearCode([[1, 1, 1]], corrects=0)  # it can only notice
+        >>> even.decode([[0, 1, 1], [1, 1, 1]])[1]
+        array([ 0, -1])
         """
         words = _symbols("words", words, self.n, 2)
         syndrome = self.syndrome(words)
@@ -571,6 +591,11 @@ class ReedSolomon:
         ------
         TypeError, ValueError
             If the length is not `k` or a symbol is outside the field.
+
+        Examples
+        --------
+        >>> ReedSolomon(7, 3).encode([1, 2, 3])[:3]
+        array([1, 2, 3], dtype=uint8)
         """
         words = _symbols("words", words, self.k, self.q)
         checks = self._check_symbols(words.reshape(-1, self.k))
@@ -597,6 +622,11 @@ class ReedSolomon:
         ------
         TypeError, ValueError
             If the length is not `n` or a symbol is outside the field.
+
+        Examples
+        --------
+        >>> ReedSolomon(7, 3).decode([[0, 5, 0, 0, 0, 1, 0], [1, 2, 3, 4, 5, 6, 0]])[1]
+        array([ 2, -1])
         """
         words = _symbols("words", words, self.n, self.q)
         fixed = words.reshape(-1, self.n).copy()

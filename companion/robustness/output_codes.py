@@ -219,6 +219,14 @@ class ErrorCorrectingOutputCode:
         ------
         TypeError, ValueError
             If `X` is not finite, the lengths differ or the number of classes is another.
+
+        Examples
+        --------
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> code = [[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]]
+        >>> model = ErrorCorrectingOutputCode(DecisionTreeClassifier(), code)
+        >>> len(model.fit([[0.0], [1.0]], ["no", "yes"]).learners)
+        6
         """
         X, y = real_array("X", X, (None, None)), np.asarray(y)
         if y.shape != X.shape[:1]:
@@ -255,6 +263,15 @@ class ErrorCorrectingOutputCode:
         ------
         TypeError, ValueError
             If it is not fitted, `X` is not finite or has another number of features.
+
+        Examples
+        --------
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> code = [[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]]
+        >>> model = ErrorCorrectingOutputCode(DecisionTreeClassifier(), code)
+        >>> model = model.fit([[0.0], [1.0]], ["no", "yes"])
+        >>> model.bits([[0.1]])
+        array([[0, 0, 0, 1, 1, 1]], dtype=uint8)
         """
         if not self.learners:
             raise ValueError(
@@ -283,6 +300,15 @@ class ErrorCorrectingOutputCode:
         ------
         TypeError, ValueError
             If it is not fitted or `bits` is no such array.
+
+        Examples
+        --------
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> code = [[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]]
+        >>> model = ErrorCorrectingOutputCode(DecisionTreeClassifier(), code)
+        >>> model = model.fit([[0.0], [1.0]], ["no", "yes"])
+        >>> model.decode([[0, 1, 0, 1, 1, 0]])
+        array(['no'], dtype='<U3')
         """
         if not self.learners:
             raise ValueError(
@@ -313,6 +339,15 @@ class ErrorCorrectingOutputCode:
         ------
         TypeError, ValueError
             If it is not fitted, `X` is not finite or has another number of features.
+
+        Examples
+        --------
+        >>> from sklearn.tree import DecisionTreeClassifier
+        >>> code = [[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]]
+        >>> model = ErrorCorrectingOutputCode(DecisionTreeClassifier(), code)
+        >>> model = model.fit([[0.0], [1.0]], ["no", "yes"])
+        >>> model.predict([[0.1], [0.9]])
+        array(['no', 'yes'], dtype='<U3')
         """
         return self.decode(self.bits(X))
 

@@ -112,7 +112,8 @@ table(["anomalies", "AUROC", "average precision"], rows, digits=3)
 
 # %%
 claim(
-    "With ten times the normal samples the AUROC stays, and the average precision falls.",
+    "With ten times the normal samples the AUROC stays, "
+    "and the average precision falls.",
     abs(rows[1][1] - rows[0][1]) < 1e-12 and rows[1][2] < rows[0][2] - 0.1,
 )
 
@@ -164,7 +165,8 @@ show_source(conformal_threshold)
 rounded, exact = int(0.29 * 100), 29
 ours = 100 - conformal_threshold(np.arange(1, 100), level=0.29)
 claim(
-    f"For level 0.29 and 99 scores, rounding gives m = {rounded}; the code finds m = {ours:.0f}.",
+    f"For level 0.29 and 99 scores, rounding gives m = {rounded}; "
+    f"the code finds m = {ours:.0f}.",
     rounded == exact - 1 and ours == exact,
 )
 
@@ -308,9 +310,15 @@ for rate, law in zip(rates[1], laws):
     below = (fresh * rate[:, None] < counts + 0.5).mean(axis=0)
     gaps.append(np.abs(below - law.cdf(counts)).max())
 claim(
-    f"For every n the measured spread follows the exact law: no gap above {max(gaps):.2f}.",
+    "For every n the measured spread follows the exact law: "
+    f"no gap above {max(gaps):.2f}.",
     max(gaps) < 1.95 / runs**0.5,
 )
+
+# %% [markdown]
+# And the law says how far one calibration sample may mislead.
+
+# %%
 low, high = 100 * stats.beta(m[at], 101 - m[at]).ppf([0.05, 0.95])
 claim(
     "With 100 calibration scores, nine samples of ten "
@@ -327,7 +335,7 @@ claim(
 #
 # No.
 # It ruins detectors that *fit*: those that estimate many numbers from the rows.
-# Recorded with 100 rows of 30 features:
+# Recorded with 100 rows of 30 features, the training quantile beside the conformal threshold:
 
 # %%
 detectors = evidence.results["detectors"]
@@ -336,18 +344,24 @@ rows = [
     [name, *(100 * detectors[name][key] for key in keys), detectors[name]["resamples"]]
     for name in names
 ]
-table(["detector", "training quantile, %", "conformal, %", "resamples"], rows, digits=1)
+table(["detector", "training, %", "conformal, %", "runs"], rows, digits=1)
 
 # %%
 naive = {name: detectors[name]["training_quantile"] for name in names}
 fitting = [naive[name] for name in ("Autoencoder(8)", "PCAResidual(20)", "Mahalanobis")]
-mild = ("NearestNeighbours", "LocalOutlierFactor", "IsolationForest")
-worst = 100 * max(naive[name] for name in mild)
 claim(
     "Covariance, principal components and autoencoder give "
     f"at least {100 * min(fitting):.0f} % false alarms.",
     min(fitting) > 0.5,
 )
+
+# %% [markdown]
+# The others compare a row with a few rows, or cut at random.
+# They know their training rows less well.
+
+# %%
+mild = ("NearestNeighbours", "LocalOutlierFactor", "IsolationForest")
+worst = 100 * max(naive[name] for name in mild)
 claim(
     f"Neighbours and forests give at most {worst:.1f} %: too many, but no ruin.",
     worst < 8,
@@ -427,7 +441,7 @@ claim(
 # Look at each digit by itself.
 
 # %%
-table(["digit", *map(str, range(8))], [["false alarms, %", *false[:8]]], digits=1)
+table(["digit", "false alarms, %"], enumerate(false[:8]), digits=1)
 
 # %%
 worst, least = false[:8].argmax(), false[:8].argmin()
@@ -491,11 +505,8 @@ for seed in range(5):
     detector = Mahalanobis().fit(X)
     limit = conformal_threshold(detector.score(calibration), level)
     drift.append([np.mean(detector.score(s * new) > limit) for s in spread])
-table(
-    ["spread", *map(str, spread)],
-    [["alarms, %", *100 * np.mean(drift, axis=0)]],
-    digits=0,
-)
+rows = zip(map(str, spread), 100 * np.mean(drift, axis=0))
+table(["spread", "alarms, %"], rows, digits=0)
 
 # %%
 claim(
@@ -652,6 +663,7 @@ claim(
 # *Hard, 15 minutes.*
 # The level is 5 %.
 # How many calibration scores are needed so that 19 calibration samples out of 20 give a rate of at most 6 %?
+# Look at 19, 39, 59 and so on, where $m = (n + 1) / 20$ is whole.
 # Why is the law a Beta law at all?
 #
 # Hint: let the scores be uniform on $[0, 1]$; then the rate is one minus the threshold, and the threshold is an order statistic.

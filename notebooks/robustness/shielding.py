@@ -111,10 +111,10 @@ claim(
 )
 
 # %% [markdown]
-# In general, begin with all harmless states $Z_0$.
+# In general, begin with $Z_0$, all harmless states.
 # Keep the states that have an action which surely stays, and repeat until nothing changes:
 #
-# $$Z_{k+1} = \{\, s \in Z_k : P(Z_k \mid s, a) = 1 \text{ for some } a \,\}$$
+# $$\begin{aligned} Z_{k+1} = \{\, s \in Z_k :\ & P(Z_k \mid s, a) = 1 \\ & \text{for some } a \,\} \end{aligned}$$
 #
 # Here $P(Z \mid s, a)$ is the probability that the next state lies in $Z$.
 # The states that $P(\cdot \mid s, a)$ calls possible are its **support**.
