@@ -99,7 +99,7 @@ error = np.abs(every - P).sum(axis=1)
 allowed = (every >= 0).all(axis=1) & (error <= 0.4 + 1e-9)
 lowest = (every[allowed] @ v).min()
 claim(
-    f"Of {allowed.sum()} distributions in reach none is below {lowest:.1f}.",
+    f"Of {allowed.sum()} such distributions none is worth less than {lowest:.1f}.",
     abs(lowest - worst.value) < 1e-12,
 )
 
