@@ -23,7 +23,7 @@ $(VENV)/lab.stamp: $(VENV)/test.stamp
 	@touch $@
 
 book: $(VENV)/test.stamp  ## build the site in _build/html
-	@$(BIN)/python tools/site.py
+	@$(BIN)/python -m tools.site
 
 test: $(VENV)/test.stamp  ## unit tests, static checks, every notebook's outputs, the site in a browser
 	@$(BIN)/python -m pytest -n 2
@@ -32,16 +32,16 @@ lab: $(VENV)/lab.stamp  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
 notebooks: $(VENV)/test.stamp  ## run every notebook afresh and record its outputs (LESSON=chapter/lesson: one)
-	@$(BIN)/python tools/notebooks.py $(LESSON)
+	@$(BIN)/python -m tools.notebooks $(LESSON)
 
 evidence: $(VENV)/test.stamp  ## compare with the established libraries and write the records (LESSON=chapter/lesson: one)
-	@$(BIN)/python tools/evidence.py $(LESSON)
+	@$(BIN)/python -m tools.evidence $(LESSON)
 
 portable: $(VENV)/test.stamp  ## replay every notebook as another CPU would compute it
-	@$(BIN)/python tools/portable.py
+	@$(BIN)/python -m tools.portable
 
 lint: $(VENV)/test.stamp  ## ruff, mypy, numpydoc and the notebook pairs
-	@$(BIN)/python tools/lint.py
+	@$(BIN)/python -m tools.lint
 
 clean:  ## remove what was built; the environment stays
 	rm -rf _build dist build

@@ -312,13 +312,11 @@ def table(
     | :--- | ---: |
     | ours | 1.2 |
     """
-
-    def text(cell: object) -> str:
-        is_float = isinstance(cell, float | np.floating) and digits is not None
-        return f"{cell:.{digits}f}" if is_float else str(cell)
-
     align = [":---"] + ["---:"] * (len(header) - 1)
-    lines = [" | ".join(text(cell) for cell in row) for row in (header, align, *rows)]
+    lines = [
+        " | ".join(_text(cell, digits) for cell in row)
+        for row in (header, align, *rows)
+    ]
     return Markdown("\n".join(f"| {line} |" for line in lines))
 
 
@@ -350,6 +348,11 @@ def figure_style() -> None:
             "lines.linewidth": 2,
         }
     )
+
+
+def _text(cell: object, digits: int | None) -> str:
+    is_float = isinstance(cell, float | np.floating) and digits is not None
+    return f"{cell:.{digits}f}" if is_float else str(cell)
 
 
 def _in_book(path: str) -> Path | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from companion.checks import check_integer, check_probability
+from companion.checks import check_integer, check_probability, real_array
 from companion.mdp import MDP
 
-__all__ = ["forest_management", "river_swim"]
+__all__ = ["forest_management", "river_swim", "slippery_cliff"]
 
 
 def forest_management(
@@ -130,3 +130,61 @@ def river_swim(states: int = 6, discount: float = 0.99) -> MDP:
     return MDP(
         sparse.csr_array(transition.reshape(2 * states, states)), reward, discount
     )
+
+
+def slippery_cliff(slip: float = 0.01, discount: float = 0.99) -> MDP:
+    """Walk along a cliff on wet ground: the cliff's cells are states, and they pay for the fall.
+
+    The grid, the start (state 36) and the goal (state 47) are those of gymnasium's ``CliffWalking``; state
+    ``12 * row + column``, actions up, right, down, left.  A step costs 1 and, with probability `slip`, goes to
+    one side of the wanted direction, either side alike; walls hold the walker.  The bottom row between start
+    and goal is the cliff: whoever is there pays 100 and is back at the start.
+
+    Because the state pays, and not the step that led there, a fall costs what it should also where a changed
+    `transition` makes it likelier.
+
+    Parameters
+    ----------
+    slip : float
+        Probability of a step to the side.
+    discount : float
+        Worth of a reward one step later.
+
+    Returns
+    -------
+    MDP
+        48 states, 4 actions, dense.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range.
+
+    References
+    ----------
+    Sutton, R. S. and Barto, A. G. (2018). Reinforcement Learning: An Introduction. Second edition, MIT Press.
+    Example 6.6, the cliff without the slip.
+
+    Examples
+    --------
+    >>> mdp = slippery_cliff(slip=0.25)
+    >>> mdp.transition[24, 1, [24, 25, 12, 36]]  # right, from the cell above the start
+    array([0.   , 0.75 , 0.125, 0.125])
+    """
+    chance = float(check_probability("slip", real_array("slip", slip, ())))
+    row, column = np.divmod(np.arange(48), 12)
+    next_state = np.stack(
+        [
+            12 * np.clip(row + down, 0, 3) + np.clip(column + right, 0, 11)
+            for down, right in ((-1, 0), (0, 1), (1, 0), (0, -1))
+        ],
+        axis=1,
+    )  # (48, 4)
+    transition, reward = np.zeros((48, 4, 48)), np.full((48, 4), -1.0)
+    state, action = np.ogrid[:48, :4]
+    for turn, share in ((0, 1 - chance), (1, chance / 2), (-1, chance / 2)):
+        transition[state, action, next_state[state, (action + turn) % 4]] += share
+    cliff = (row == 3) & (column > 0) & (column < 11)
+    transition[cliff], reward[cliff] = np.eye(48)[36], -100.0
+    transition[47], reward[47] = np.eye(48)[47], 0.0  # the goal keeps whoever is there
+    return MDP(transition, reward, discount)

@@ -2,16 +2,15 @@
 
 import ast
 import re
-import sys
 from pathlib import Path
 
 import jupytext
 import nbformat
 import pytest
 
+from tools import notebooks as recorder
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tools"))
-import notebooks as recorder  # noqa: E402
 
 PAIRS = sorted((ROOT / "notebooks").rglob("*.py"))
 LESSONS = [path for path in PAIRS if path.parent != ROOT / "notebooks"]

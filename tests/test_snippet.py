@@ -128,6 +128,17 @@ def test_an_unknown_name_gets_the_nearest_ones():
         snippet("zzzzzzzz")
 
 
+def test_two_meanings_of_one_name_are_refused(tmp_path, monkeypatch):
+    for module, value in (("one", 1), ("two", 2)):
+        text = f"def helper():\n    return {value}\n\ndef {module}():\n    return helper()\n"
+        (tmp_path / f"clash_{module}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    functions = [getattr(__import__(f"clash_{m}"), m) for m in ("one", "two")]
+    assert "return 1" in snippet(functions[0])
+    with pytest.raises(ValueError, match="helper means two things"):
+        snippet(*functions)
+
+
 def test_the_command_prints_the_snippet_and_explains_a_wrong_name():
     command = [sys.executable, "-m", "companion.snippet"]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Measure lessons against their peers: ``python evidence.py [CHAPTER/LESSON ...]``.
+"""Measure lessons against their peers: ``python -m tools.evidence [CHAPTER/LESSON ...]``.
 
 The peers of a chapter live in an environment of their own, made from evidence/<chapter>/requirements.txt.
 """
@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from install import pip
+from tools.install import pip
 
 ROOT = Path(__file__).resolve().parent.parent
 

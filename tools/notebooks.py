@@ -1,4 +1,4 @@
-"""Run every notebook afresh and record its outputs, in parallel: ``python notebooks.py [CHAPTER/LESSON ...]``.
+"""Run every notebook afresh and record its outputs: ``python -m tools.notebooks [CHAPTER/LESSON ...]``.
 
 A notebook is written as ``.py`` (jupytext, py:percent) and recorded as ``.ipynb``.  The first cell of each is the
 same and comes from here; it carries the repository's address from _config.yml.

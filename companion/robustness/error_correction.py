@@ -186,11 +186,12 @@ class LinearCode:
         reduced, pivots = _row_reduce(H)
         if len(pivots) < checks:
             raise ValueError(
-                f"parity_check must have independent rows, got {checks} of rank {len(pivots)}"
+                f"parity_check must have independent rows, got {checks} "
+                f"of rank {len(pivots)}"
             )
         self.parity_check = H
         self.message_positions = np.setdiff1d(np.arange(self.n), pivots)
-        # reduced @ c = 0 reads: c[pivot] = sum of the message bits which that row contains.
+        # reduced @ c = 0 reads: c[pivot] = sum of the message bits in that row.
         self.generator = np.zeros((self.k, self.n), dtype=np.uint8)
         self.generator[np.arange(self.k), self.message_positions] = 1
         self.generator[:, pivots] = reduced[:, self.message_positions].T
@@ -201,15 +202,14 @@ class LinearCode:
         self._weights = np.full(len(self._leaders), -1)
         columns = self.syndrome(np.eye(self.n, dtype=np.uint8))
         for weight in range(self.t + 1):
-            places = np.array(
-                list(combinations(range(self.n), weight)), dtype=np.int64
-            )  # (patterns, weight)
+            patterns = list(combinations(range(self.n), weight))
+            places = np.array(patterns, dtype=np.int64)  # (patterns, weight)
             syndromes = np.bitwise_xor.reduce(columns[places], axis=1)
-            if (self._weights[syndromes] >= 0).any() or len(np.unique(syndromes)) < len(
-                syndromes
-            ):
+            taken = (self._weights[syndromes] >= 0).any()
+            if taken or len(np.unique(syndromes)) < len(syndromes):
                 raise ValueError(
-                    f"corrects must be at most {weight - 1} for this parity_check, got {self.t}"
+                    f"corrects must be at most {weight - 1} for this parity_check, "
+                    f"got {self.t}"
                 )
             self._weights[syndromes] = weight
             self._leaders[syndromes[:, None], places] = 1
@@ -231,6 +231,12 @@ class LinearCode:
         ------
         TypeError, ValueError
             If the length is not `k` or an entry no bit.
+
+        Examples
+        --------
+        >>> code = LinearCode([[1, 1, 0], [1, 0, 1]], corrects=1)
+        >>> code.encode([1])
+        array([1, 1, 1], dtype=uint8)
         """
         return _product(_symbols("messages", messages, self.k, 2), self.generator)
 
@@ -251,6 +257,12 @@ class LinearCode:
         ------
         TypeError, ValueError
             If the length is not `n` or an entry no bit.
+
+        Examples
+        --------
+        >>> code = LinearCode([[1, 1, 0], [1, 0, 1]], corrects=1)
+        >>> code.syndrome([[1, 1, 1], [1, 0, 1]])
+        array([0, 1])
         """
         failed = _product(_symbols("words", words, self.n, 2), self.parity_check.T)
         return np.asarray(failed @ (1 << np.arange(self.n - self.k)))
@@ -274,6 +286,12 @@ class LinearCode:
         ------
         TypeError, ValueError
             If the length is not `n` or an entry no bit.
+
+        Examples
+        --------
+        >>> even = LinearCode([[1, 1, 1]], corrects=0)  # it can only notice
+        >>> even.decode([[0, 1, 1], [1, 1, 1]])[1]
+        array([ 0, -1])
         """
         words = _symbols("words", words, self.n, 2)
         syndrome = self.syndrome(words)
@@ -527,16 +545,16 @@ class ReedSolomon:
                 f"n - k must be at most 2^27 / {self.q} for the table, got {self.n - self.k}"
             )
         self.first_root = check_integer("first_root", first_root, 0, self.q - 2)
-        self._roots = self.first_root + np.arange(self.n - self.k)  # exponents of alpha
+        # The roots of g, as exponents of alpha.
+        self._roots = self.first_root + np.arange(self.n - self.k)
         generator = np.ones(1, dtype=self._exp.dtype)
         for root in self._roots:  # times (x - alpha^root)
             generator = np.append(generator, 0) ^ np.append(
                 0, self._times_power(generator, root)
             )
-        # What every value of the leading symbol takes off the rest, in one step of the long division.
-        self._multiples = self._exp[
-            self._log[:, None] + self._log[generator[1:]]
-        ]  # (q, n - k)
+        # What each leading symbol takes off the rest in a step of long division.
+        table = self._log[:, None] + self._log[generator[1:]]  # (q, n - k)
+        self._multiples = self._exp[table]
 
     def _times_power(self, a: Symbols, exponent: ArrayLike) -> Symbols:
         """Return ``a * alpha^exponent``, broadcast."""
@@ -550,7 +568,7 @@ class ReedSolomon:
         remainder = np.zeros((len(messages), self.n - self.k), dtype=self._exp.dtype)
         for symbol in messages.T:
             step = self._multiples.take(remainder[:, 0] ^ symbol, axis=0)
-            # step[:, :-1] ^= remainder[:, 1:], on one contiguous stretch because that is three times faster.
+            # step[:, :-1] ^= remainder[:, 1:], but on one stretch of memory.
             remainder[:, 0] = 0
             step.ravel()[:-1] ^= remainder.ravel()[1:]
             remainder = step
@@ -573,6 +591,11 @@ class ReedSolomon:
         ------
         TypeError, ValueError
             If the length is not `k` or a symbol is outside the field.
+
+        Examples
+        --------
+        >>> ReedSolomon(7, 3).encode([1, 2, 3])[:3]
+        array([1, 2, 3], dtype=uint8)
         """
         words = _symbols("words", words, self.k, self.q)
         checks = self._check_symbols(words.reshape(-1, self.k))
@@ -599,6 +622,11 @@ class ReedSolomon:
         ------
         TypeError, ValueError
             If the length is not `n` or a symbol is outside the field.
+
+        Examples
+        --------
+        >>> ReedSolomon(7, 3).decode([[0, 5, 0, 0, 0, 1, 0], [1, 2, 3, 4, 5, 6, 0]])[1]
+        array([ 2, -1])
         """
         words = _symbols("words", words, self.n, self.q)
         fixed = words.reshape(-1, self.n).copy()
@@ -609,7 +637,7 @@ class ReedSolomon:
             rows = wrong[start : start + 1024]
             error = self._error(remainder[rows])
             attempt = fixed[rows] ^ error
-            # At most t symbols changed: if this is a code word, it is the one that was looked for.
+            # At most t symbols changed: if this is a code word, it is the one.
             is_code_word = (
                 self._check_symbols(attempt[:, : self.k]) == attempt[:, self.k :]
             ).all(axis=1)
@@ -622,14 +650,14 @@ class ReedSolomon:
 
     def _error(self, remainder: Symbols) -> Symbols:
         """Propose an error of at most t symbols: the one with this remainder, if there is one."""
-        # The remainder differs from the word by a multiple of g: same syndromes. From here on (..., B).
+        # The remainder differs from the word by a multiple of g: same syndromes.
+        # From here on the words of the batch are the last axis: (..., B).
         S = np.zeros((self.n - self.k, len(remainder)), dtype=self._exp.dtype)
         for symbol in remainder.T:  # Horner's rule
             S = self._times_power(S, self._roots[:, None]) ^ symbol
         locator = self._shortest_recurrence(S)
-        exponent = np.arange(
-            self.n - 1, -1, -1
-        )  # position p stands for X = alpha^(n - 1 - p)
+        # Position p stands for X = alpha^(n - 1 - p).
+        exponent = np.arange(self.n - 1, -1, -1)
         values = np.zeros((self.n, len(remainder)), dtype=self._exp.dtype)
         for i in range(self.t + 1):
             values ^= self._times_power(locator[i], -i * exponent[:, None])
@@ -642,9 +670,7 @@ class ReedSolomon:
             numerator ^= self._times_power(
                 evaluator[i, word], (1 - self.first_root - i) * exponent[place]
             )
-            if (
-                i % 2 == 0
-            ):  # i + 1 is odd, and even powers have no derivative in characteristic two
+            if i % 2 == 0:  # even powers of x have no derivative in this field
                 derivative ^= self._times_power(
                     locator[i + 1, word], -i * exponent[place]
                 )
@@ -661,9 +687,8 @@ class ReedSolomon:
             top = min(j, self.t)
             terms = self._times(locator[: top + 1], S[j - top : j + 1][::-1])
             discrepancy = np.bitwise_xor.reduce(terms, axis=0)
-            previous = np.concatenate(
-                [np.zeros_like(previous[:1]), previous[:-1]]
-            )  # times x
+            # Multiply by x.
+            previous = np.concatenate([np.zeros_like(previous[:1]), previous[:-1]])
             following = locator ^ self._times(previous, discrepancy)
             grows = (discrepancy != 0) & (2 * length <= j)
             previous[:, grows] = self._times_power(
@@ -723,7 +748,8 @@ def miscorrection_rate(n: int, k: int, q: int, errors: int) -> float:
             for j in range(w - d + 1)
         )
         words = comb(n, w) * sum(signed)
-        # `out` symbols of a code word become zero, `other` another non-zero one, `new` zeros non-zero.
+        # Of a code word's symbols `out` become zero and `other` change; `new` zeros
+        # become non-zero.
         for out in range(max(0, w - e), t + 1):
             new = e - w + out
             for other in range(t - out - new + 1):

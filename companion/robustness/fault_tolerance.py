@@ -494,12 +494,14 @@ def dqn(
     steps : int
         Steps of all copies together; one update each.  The chance of a random action falls from 1 to 0.05 over
         the first half.
-    batch, memory : int
-        Transitions per update, and kept.
+    batch : int
+        Transitions per update.
     learning_rate : float
         Of Adam.
     sync : int
         Updates between two copies of `Q` into :math:`Q^-`.
+    memory : int
+        Transitions kept.
     hidden : sequence of int
         Hidden units.
     loss : callable

@@ -441,15 +441,14 @@ def action_robust_value_iteration(
     share = float(real_array("alpha", alpha, ()))
     check_probability("alpha", share)
 
-    shape = mdp.reward.shape
-    _, value, _, certificate = _solve_game(
-        mdp,
-        lambda v: (mdp.transition, (mdp.rows @ v).reshape(shape)),
-        lambda q, policy: (
-            (1 - share) * _one_hot(q, policy) + share * _one_hot(q, _worst_available(q))
-        ),
-        tolerance,
-    )
+    def expected(v: Floats) -> tuple[Any, Floats]:  # nature leaves the model alone
+        return mdp.transition, (mdp.rows @ v).reshape(mdp.reward.shape)
+
+    def weigh(q: Floats, policy: Integers) -> Floats:
+        own, taken_over = _one_hot(q, policy), _one_hot(q, _worst_available(q))
+        return (1 - share) * own + share * taken_over
+
+    _, value, _, certificate = _solve_game(mdp, expected, weigh, tolerance)
     q = action_values(mdp, value)
     policy, adversary = q.argmax(axis=1), _worst_available(q)
     return ActionRobustSolution(value, policy, *certificate, adversary)

@@ -1,9 +1,9 @@
 r"""Acting so that the worst cannot happen: safe sets and shields.
 
-Some states must never be entered.  A reward, however negative, only makes entering them rarer; a **shield**
-makes it impossible.  It rests on the **safe set**, the greatest set of harmless states in which one can stay
-for ever whatever chance does, and lets through only actions that surely stay in it.  The policy behind the
-shield may be anything: random, half trained, or adversarial.
+Some states must never be entered.  A fine makes entering them a matter of price, and binds no policy that is
+not yet optimal; a **shield** makes it impossible.  It rests on the **safe set**, the greatest set of harmless
+states in which one can stay for ever whatever chance does, and lets through only actions that surely stay in
+it.  The policy behind the shield may be anything: random, half trained, or adversarial.
 
 The promise covers what the model calls possible and nothing else: only the *support* of the transition kernel
 matters, not its probabilities.  A shield is therefore immune to wrong probabilities and helpless against a
@@ -53,8 +53,8 @@ def safe_set(mdp: MDP, harmful: ArrayLike) -> SafeSet:
     .. math:: Z = \text{greatest set with } Z \subseteq \{ s : \exists a,\;
               \operatorname{supp} P(\cdot \mid s, a) \subseteq Z \} \setminus \text{harmful}.
 
-    Starting from all harmless states, states without an action that surely stays are removed until every
-    state left has one.
+    Starting from all harmless states, an action that may leave is removed, and a state with it that has no
+    action left.  Each possible transition is looked at once.
 
     Parameters
     ----------
@@ -89,16 +89,19 @@ def safe_set(mdp: MDP, harmful: ArrayLike) -> SafeSet:
            [False, False]])
     """
     safe = ~_check_harmful(harmful, mdp.states)
-    possible = (mdp.rows > 0).astype(np.float64)
-    while True:
-        stays = (possible @ (~safe).astype(np.float64) == 0).reshape(mdp.reward.shape)
-        actions = stays & np.isfinite(mdp.reward) & safe[:, None]
-        if np.array_equal(actions.any(axis=1), safe):
-            break
-        safe = actions.any(axis=1)
+    actions = np.isfinite(mdp.reward) & safe[:, None]
+    before = sparse.csc_array(mdp.rows > 0)
+    lost = np.flatnonzero(~safe)
+    while lost.size:
+        rows = before[:, lost].indices  # s * A + a, whatever may lead to a lost state
+        actions.reshape(-1)[rows] = False
+        touched = np.unique(rows // mdp.actions)
+        lost = touched[safe[touched] & ~actions[touched].any(axis=1)]
+        safe[lost] = False
     if not safe.any():
         raise ValueError(
-            "harmful must leave a safe set, got an empty one: no policy avoids harm for ever"
+            "harmful must leave a safe set, got an empty one: "
+            "no policy avoids harm for ever"
         )
     return SafeSet(safe, actions)
 
@@ -198,24 +201,12 @@ def shield_policy(
            [0.5, 0.5]])
     """
     states, actions = safe.actions.shape
-    given = np.asarray(policy)
-    if given.ndim == 1:
-        chosen = _indices("policy", given, actions)
-        if chosen.size != states:
-            raise ValueError(
-                f"policy must hold one action for each of {states} states, got {chosen.size}"
-            )
-        probability = np.eye(actions)[chosen]
-    else:
-        probability = check_stochastic(
-            "policy", real_array("policy", given, (states, actions))
-        )
-    passed = np.where(safe.actions, probability, 0.0)
-    blocked = np.where(safe.actions, 0.0, probability).sum(axis=1)
+    wanted = _distributions(policy, states, actions)
+    passed = np.where(safe.actions, wanted, 0.0)
+    blocked = np.where(safe.actions, 0.0, wanted).sum(axis=1)
     passed[np.arange(states), _fallback(safe, fallback)] += blocked
-    return np.where(
-        safe.states[:, None], np.minimum(passed, 1.0), probability
-    )  # a sum of parts may round up
+    passed = np.minimum(passed, 1.0)  # a sum of parts may round up
+    return np.where(safe.states[:, None], passed, wanted)
 
 
 def harm_probability(mdp: MDP, policy: ArrayLike, harmful: ArrayLike) -> Floats:
@@ -260,21 +251,32 @@ def harm_probability(mdp: MDP, policy: ArrayLike, harmful: ArrayLike) -> Floats:
     """
     bad = _check_harmful(harmful, mdp.states)
     chain = sparse.csr_array(_under(mdp, policy)[0])
-    possible = (chain > 0).astype(np.float64)
-    reaches = bad
-    while not np.array_equal(
-        wider := reaches | (possible @ reaches.astype(np.float64) > 0), reaches
-    ):
-        reaches = wider
+    before = sparse.csc_array(chain > 0)
+    reaches, fresh = bad.copy(), np.flatnonzero(bad)
+    while fresh.size:
+        found = np.unique(before[:, fresh].indices)
+        fresh = found[~reaches[found]]
+        reaches[fresh] = True
     risky = np.flatnonzero(reaches & ~bad)
     harm = bad.astype(np.float64)
     if risky.size:
-        leaving = (
-            sparse.eye_array(risky.size, format="csc") - chain[risky][:, risky].tocsc()
-        )
-        entering = chain[risky] @ harm
-        harm[risky] = np.clip(spsolve(leaving, entering), 0.0, 1.0)
+        leaving = sparse.eye_array(risky.size) - chain[risky][:, risky]
+        solution = spsolve(leaving.tocsc(), chain[risky] @ harm)
+        harm[risky] = np.clip(solution, 0.0, 1.0)
     return harm
+
+
+def _distributions(policy: ArrayLike, states: int, actions: int) -> Floats:
+    given = np.asarray(policy)
+    if given.ndim != 1:
+        shape = (states, actions)
+        return check_stochastic("policy", real_array("policy", given, shape))
+    chosen = _indices("policy", given, actions)
+    if chosen.size != states:
+        raise ValueError(
+            f"policy must hold one action for each of {states} states, got {chosen.size}"
+        )
+    return np.eye(actions)[chosen]
 
 
 def _fallback(safe: SafeSet, fallback: ArrayLike | None) -> Integers:

@@ -176,47 +176,54 @@ def _crc32():
     return {"messages": 2000, "lengths": "0 to 1999 bytes", "sums_that_differ": differ}
 
 
-def _beyond_t():
-    """What happens after t + 1 errors: the exact rate, ours, and what the peers hand out."""
+def _beyond_t(seeds=5, words=4000, some=600):
+    """What happens after t + 1 errors: the exact rate, ours, and what the peers hand out, by seed."""
     rows = []
-    for n, k, polynomial, errors, words in [
-        (7, 5, 0xB, 2, 20000),
-        (15, 11, 0x13, 3, 20000),
-        (15, 9, 0x13, 4, 20000),
+    for n, k, polynomial, errors in [
+        (7, 5, 0xB, 2),
+        (15, 11, 0x13, 3),
+        (15, 9, 0x13, 4),
     ]:
         ours, field, theirs, codec = _peers(n, k, polynomial, 1)
-        rng = np.random.default_rng(errors)
-        sent = ours.encode(rng.integers(0, ours.q, (words, k)))
-        received = _spoil(sent, errors, ours.q, rng)
-        decoded, corrected = ours.decode(received)
-        accepted = corrected >= 0
-        distance = np.count_nonzero(ours.encode(decoded) != received, axis=1)
-        if (distance[accepted] != corrected[accepted]).any():
-            raise AssertionError("ours returned a word that is no code word")
-        whole, counted = theirs.decode(field(received), output="codeword", errors=True)
-        whole, claimed = np.asarray(whole), np.asarray(counted) >= 0
-        no_word = (ours.encode(whole[:, :k]) != whole).any(axis=1)
-        some = min(words, 3000)
-        answers = [_reedsolo_decode(codec, row) for row in received[:some]]
         rate = miscorrection_rate(n, k, ours.q, errors)
-        if abs(accepted.mean() - rate) > 4 * np.sqrt(rate * (1 - rate) / words):
-            raise AssertionError(
-                f"RS({n}, {k}): miscorrected {accepted.mean()}, exactly {rate}"
+        shares = {"ours_accepted": [], "galois_accepted": [], "reedsolo_accepted": []}
+        no_word = {"ours_no_code_word": [], "galois_no_code_word": []}
+        for seed in range(seeds):
+            rng = np.random.default_rng([errors, seed])
+            sent = ours.encode(rng.integers(0, ours.q, (words, k)))
+            received = _spoil(sent, errors, ours.q, rng)
+            decoded, corrected = ours.decode(received)
+            accepted = corrected >= 0
+            distance = np.count_nonzero(ours.encode(decoded) != received, axis=1)
+            wrong = accepted & (distance != corrected)
+            if wrong.any():
+                raise AssertionError("ours returned a word that is no code word")
+            whole, counted = theirs.decode(
+                field(received), output="codeword", errors=True
             )
+            whole, claimed = np.asarray(whole), np.asarray(counted) >= 0
+            outside = (ours.encode(whole[:, :k]) != whole).any(axis=1)
+            answers = [_reedsolo_decode(codec, row) for row in received[:some]]
+            shares["ours_accepted"].append(float(accepted.mean()))
+            shares["galois_accepted"].append(float(claimed.mean()))
+            shares["reedsolo_accepted"].append(
+                float(np.mean([answer is not None for answer in answers]))
+            )
+            no_word["ours_no_code_word"].append(float(wrong.mean()))
+            no_word["galois_no_code_word"].append(float((claimed & outside).mean()))
+        spread = np.sqrt(rate * (1 - rate) / words)
+        if np.abs(np.array(shares["ours_accepted"]) - rate).max() > 4 * spread:
+            raise AssertionError(f"RS({n}, {k}): {shares}, exactly {rate}")
         rows.append(
             {
                 "code": f"({n}, {k})",
                 "errors": errors,
-                "words": words,
+                "seeds": seeds,
+                "words_per_seed": words,
+                "reedsolo_words_per_seed": some,
                 "exact_rate": rate,
-                "ours_miscorrected": float(accepted.mean()),
-                "ours_no_code_word": 0.0,
-                "galois_accepted": float(claimed.mean()),
-                "galois_no_code_word": float((claimed & no_word).mean()),
-                "reedsolo_words": some,
-                "reedsolo_accepted": float(
-                    np.mean([answer is not None for answer in answers])
-                ),
+                **shares,
+                **no_word,
             }
         )
     return rows
@@ -245,6 +252,8 @@ def _speed():
             "decode_ours": lambda: ours.decode(received),
             "decode_galois": lambda: theirs.decode(their_received, errors=True),
             "decode_reedsolo_10_words": lambda: [codec.decode(row) for row in few[1]],
+            "decode_ours_1_word": lambda: ours.decode(received[:1]),
+            "decode_reedsolo_1_word": lambda: codec.decode(few[1][0]),
         }
     )
     code, bch = hamming(3), galois.BCH(7, 4)
@@ -272,16 +281,18 @@ def _speed():
         "decode_reedsolo_over_ours": 100
         * median["decode_reedsolo_10_words"]
         / median["decode_ours"],
+        "decode_one_word_reedsolo_over_ours": median["decode_reedsolo_1_word"]
+        / median["decode_ours_1_word"],
         "hamming_galois_over_ours": 50
         * median["hamming_decode_galois_2000_words"]
         / median["hamming_decode_ours_100000_words"],
         "crc32_zlib_over_ours": median["crc32_zlib_1_MB"] / median["crc32_ours_1_MB"],
     }
-    # zlib is compiled and wins by far; the lesson says so.
+    # zlib is compiled and wins by far, and our advantage is the batch, not the single word: the lesson says so.
     slow = {
         name: ratio
         for name, ratio in ratios.items()
-        if ratio < 0.8 and "crc32" not in name
+        if ratio < 0.8 and "crc32" not in name and "one_word" not in name
     }
     if slow:
         raise AssertionError(f"clearly slower than the peer: {slow}")

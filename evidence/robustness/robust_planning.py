@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from companion.mdp import MDP, policy_iteration, policy_value
-from companion.problems import forest_management, river_swim
+from companion.problems import forest_management, river_swim, slippery_cliff
 from companion.robustness.robust_planning import (
     action_robust_value_iteration,
     robust_policy_value,
@@ -312,28 +312,8 @@ def _cliff_adversary() -> list[dict[str, Any]]:
     return out
 
 
-def slippery_cliff(slip: float, discount: float) -> MDP:
-    """Build the cliff with its cells as states, which pay the -100, so that nature can make a fall likelier."""
-    moves = ((-1, 0), (0, 1), (1, 0), (0, -1))
-    transition, reward = np.zeros((48, 4, 48)), -np.ones((48, 4))
-    for state, action in np.ndindex(48, 4):
-        row, column = divmod(state, 12)
-        if state == 47:
-            transition[state, action, state], reward[state] = 1, 0
-        elif row == 3 and column > 0:
-            transition[state, action, 36], reward[state] = 1, -100
-        else:
-            for turn, chance in ((0, 1 - slip), (1, slip / 2), (-1, slip / 2)):
-                down, right = moves[(action + turn) % 4]
-                after = 12 * min(max(row + down, 0), 3) + min(
-                    max(column + right, 0), 11
-                )
-                transition[state, action, after] += chance
-    return MDP(transition, reward, discount)
-
-
 def _cliff_ambiguity() -> list[dict[str, Any]]:
-    mdp = slippery_cliff(0.01, 0.99)
+    mdp = slippery_cliff(slip=0.01, discount=0.99)
     nominal, out = policy_iteration(mdp), []
     for radius in (0.0, 0.01, 0.05, 0.1, 0.2, 0.5):
         robust = robust_value_iteration(mdp, radius)

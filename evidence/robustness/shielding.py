@@ -1,4 +1,4 @@
-"""Random, half-trained and optimal policies on the large frozen lake, bare and shielded, over 20 seeds."""
+"""Policies on the large frozen lake, bare and shielded, over 20 seeds; and the model checker Storm on the same."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from typing import Any
 
 import gymnasium
 import numpy as np
+import stormpy
+from gymnasium.envs.toy_text.frozen_lake import generate_random_map
+from scipy import sparse
 
 from companion.mdp import MDP, policy_iteration, sample_next
 from companion.robustness.shielding import (
@@ -16,7 +19,7 @@ from companion.robustness.shielding import (
 )
 from evidence import record
 
-PEERS = ["gymnasium"]
+PEERS = ["gymnasium", "stormpy"]
 SEEDS = 20
 
 
@@ -66,17 +69,187 @@ def measure() -> dict[str, Any]:
             "arrival_shielded_median": float(np.median(arrives)),
             "arrival_shielded_low": float(min(arrives)),
         }
-    out["ms"] = record.interleaved(
+    out["filter_ms"] = record.interleaved(
         {
-            "safe_set, 64 states": lambda: safe_set(mdp, holes),
             "shield_action, 1000 copies": lambda: shield_action(
                 np.zeros(1000, int), np.zeros(1000, int), safe
-            ),
-            "harm_probability": lambda: harm_probability(
-                mdp, policies["uniformly random"][0], holes
-            ),
+            )
         }
     )
+    out["storm"] = {
+        "safe_sets": _same_safe_sets(200),
+        "harm_exact": _same_harm(mdp, policies, holes, safe),
+        "timing": [_timed(size, 0.97) for size in (8, 60)],
+    }
+    return out
+
+
+def _storm(rows: Any, groups: int, harmful: np.ndarray, unit: int = 0) -> Any:
+    """Storm's model of a transition matrix; `groups` rows a state, 0 for a Markov chain.
+
+    With a unit the entries are whole numbers of 1 / unit, and Storm computes with rational numbers.
+    """
+    number = stormpy.Rational if unit else float
+    matrix = sparse.csr_array(rows)
+    matrix.sort_indices()
+    entries, states = matrix.tocoo(), harmful.size
+    values: list[Any] = entries.data.tolist()
+    if unit:
+        values = [number(v) / number(unit) for v in values]
+    builder = stormpy.datastructures.SparseMatrixBuilder[number](
+        rows=matrix.shape[0],
+        columns=states,
+        entries=matrix.nnz,
+        has_custom_row_grouping=groups > 0,
+        row_groups=states if groups else 0,
+    )
+    starts = list(range(0, matrix.shape[0], groups)) if groups else []
+    builder.add_next_values(entries.row.tolist(), entries.col.tolist(), values, starts)
+    labels = stormpy.models.StateLabeling(states)
+    labels.add_label("init")
+    labels.add_label_to_state("init", 0)
+    labels.add_label("harm")
+    for state in np.flatnonzero(harmful):
+        labels.add_label_to_state("harm", int(state))
+    parts = stormpy.models.SparseModelComponents[number](
+        transition_matrix=builder.build(), state_labeling=labels
+    )
+    kind = stormpy.models.SparseMdp if groups else stormpy.models.SparseDtmc
+    return kind[number](parts)
+
+
+def _storm_safe(model: Any) -> np.ndarray:
+    """The states from which harm can be avoided for ever, by Storm's graph analysis."""
+    (least,) = stormpy.parse_properties('Pmin=? [F "harm"]')
+    never, _ = stormpy.analysis.compute_prob01_states(model, least)
+    safe = np.zeros(model.nr_states, bool)
+    safe[list(never)] = True
+    return safe
+
+
+def _same_safe_sets(problems: int) -> dict[str, int]:
+    """Sparse random processes: Storm's safe states are ours, also where there are none."""
+    empty = 0
+    for seed in range(problems):
+        rng = np.random.default_rng(seed)
+        states, actions = int(rng.integers(2, 60)), int(rng.integers(1, 4))
+        shape = (states, actions, states)
+        rows = rng.random(shape) * (rng.random(shape) < 1 / states)
+        rows[np.arange(states), :, rng.integers(states, size=states)] += 0.1
+        mdp = MDP(rows / rows.sum(axis=2, keepdims=True), np.zeros(shape[:2]), 0.9)
+        harmful = rng.random(states) < 0.2
+        harmful[0] = True
+        theirs = _storm_safe(_storm(mdp.rows, actions, harmful))
+        if not theirs.any():
+            empty += 1
+            try:
+                safe_set(mdp, harmful)
+            except ValueError:
+                continue
+            raise AssertionError(f"seed {seed}: Storm finds no safe state")
+        if not np.array_equal(theirs, safe_set(mdp, harmful).states):
+            raise AssertionError(f"seed {seed}: safe sets differ")
+    return {"problems": problems, "without_safe_state": empty}
+
+
+def _same_harm(
+    mdp: MDP, policies: dict[str, list[np.ndarray]], holes: np.ndarray, safe: Any
+) -> dict[str, float]:
+    """Harm on the lake from Storm in rational arithmetic, bare and shielded, for every policy of one seed."""
+    (harm,) = stormpy.parse_properties('P=? [F "harm"]')
+    largest, chains = 0.0, 0
+    for tables in policies.values():
+        table = tables[0] if tables[0].ndim == 2 else np.eye(4)[tables[0]]
+        for policy in (table, shield_policy(table, safe)):
+            # Every probability of this chain is a twelfth or a third, rounded; the exact ones are meant.
+            chain = np.einsum("sa,san->sn", policy, mdp.transition)
+            twelfths = np.rint(12 * chain).astype(int)
+            if (
+                np.abs(twelfths / 12 - chain).max() > 1e-15
+                or (twelfths.sum(1) != 12).any()
+            ):
+                raise AssertionError("the lake's probabilities are not twelfths")
+            model = _storm(twelfths, 0, holes, unit=12)
+            answer = stormpy.model_checking(
+                model, harm, environment=stormpy.environments.exact()
+            )
+            theirs = [float(answer.get_value(s)) for s in range(64)]
+            ours = harm_probability(mdp, policy, holes)
+            largest, chains = max(largest, np.abs(ours - theirs).max()), chains + 1
+    if largest > 1e-12:
+        raise AssertionError(f"harm differs from Storm's exact value by {largest}")
+    return {"chains": chains, "largest_difference": float(largest)}
+
+
+def _lake(size: int, frozen: float) -> tuple[MDP, np.ndarray]:
+    """A random lake, sparse, and its holes."""
+    env: Any = gymnasium.make(
+        "FrozenLake-v1", desc=generate_random_map(size, frozen, seed=0)
+    ).unwrapped
+    places = env.desc.ravel()
+    end, states = np.isin(places, [b"H", b"G"]), size * size
+    row, column, chance = [], [], []
+    for state in range(states):
+        for action in range(4):
+            for p, after, *_ in env.P[state][action]:
+                row.append(4 * state + action)
+                column.append(state if end[state] else after)
+                chance.append(p)
+    rows = sparse.coo_array((chance, (row, column)), shape=(4 * states, states))
+    return MDP(rows.tocsr(), np.zeros((states, 4)), 0.99), places == b"H"
+
+
+def _timed(size: int, frozen: float) -> dict[str, Any]:
+    """The same models, built beforehand on both sides; Storm stops at its default relative error, 1e-6."""
+    mdp, holes = _lake(size, frozen)
+    safe = safe_set(mdp, holes)
+    states = holes.size
+    whole = _storm(mdp.rows, 4, holes)
+    (harm,) = stormpy.parse_properties('P=? [F "harm"]')
+    if not np.array_equal(_storm_safe(whole), safe.states):
+        raise AssertionError("safe sets differ")
+    (least,) = stormpy.parse_properties('Pmin=? [F "harm"]')
+    work: dict[str, Any] = {
+        "safe set": (
+            lambda: safe_set(mdp, holes),
+            lambda: stormpy.analysis.compute_prob01_states(whole, least),
+        )
+    }
+    differences = {"safe set": 0.0}
+    random = np.full((states, 4), 0.25)
+    for name, policy in (
+        ("harm, bare", random),
+        ("harm, shielded", shield_policy(random, safe)),
+    ):
+        mix = sparse.csr_array(
+            (policy.ravel(), np.arange(4 * states), np.arange(0, 4 * states + 1, 4)),
+            shape=(states, 4 * states),
+        )
+        chain = MDP(sparse.csr_array(mix @ mdp.rows), np.zeros((states, 1)), 0.0)
+        model, only = _storm(chain.rows, 0, holes), np.zeros(states, int)
+        answer = stormpy.model_checking(model, harm)
+        theirs = np.array([answer.get_value(s) for s in range(states)])
+        difference = np.abs(harm_probability(chain, only, holes) - theirs).max()
+        if difference > 1e-6:
+            raise AssertionError(f"{name}: Storm differs by {difference}")
+        differences[name] = float(difference)
+        work[name] = (
+            lambda chain=chain, only=only: harm_probability(chain, only, holes),
+            lambda model=model: stormpy.model_checking(model, harm),
+        )
+    out: dict[str, Any] = {
+        "states": states,
+        "safe_states": int(safe.states.sum()),
+        "work": {},
+    }
+    for name, (ours, theirs) in work.items():
+        times = record.interleaved({"ours": ours, "storm": theirs}, repeats=25)
+        out["work"][name] = {
+            "ours_ms": times["ours"]["median"],
+            "storm_ms": times["storm"]["median"],
+            "ratio": times["storm"]["median"] / times["ours"]["median"],
+            "difference": differences[name],
+        }
     return out
 
 

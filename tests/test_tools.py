@@ -1,0 +1,103 @@
+"""The commands fail with a sentence that says what to do."""
+
+import collections
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import evidence as evidence_tool
+from tools import install, portable
+from tools import notebooks as recorder
+
+ROOT = Path(__file__).resolve().parent.parent
+Usage = collections.namedtuple("Usage", "total used free")
+
+
+def test_a_python_that_is_too_old_is_told_so(monkeypatch):
+    monkeypatch.setattr(install.sys, "version_info", (3, 9, 1))
+    with pytest.raises(
+        SystemExit, match=r"needs Python 3.11 or newer; .* is 3.9. Install one"
+    ):
+        install.main("anywhere", "test")
+
+
+def test_a_python_without_venv_is_told_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ensurepip", None)
+    with pytest.raises(SystemExit, match="apt-get install python3-venv"):
+        install.main(str(tmp_path / "new"), "test")
+
+
+def test_a_full_disk_is_told_before_anything_is_installed(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        install.shutil, "disk_usage", lambda path: Usage(1e12, 1e12, 1e9)
+    )
+    with pytest.raises(SystemExit, match="make room and try again"):
+        install.main(str(tmp_path / "new"), "test")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("free", "sentence"),
+    [(1e11, "check the network"), (1e8, "The disk is full: free 4 GB")],
+)
+def test_a_failed_installation_says_the_likely_cause(monkeypatch, free, sentence):
+    monkeypatch.setattr(install.subprocess, "call", lambda *command, **options: 1)
+    monkeypatch.setattr(
+        install.shutil, "disk_usage", lambda path: Usage(1e12, 1e12, free)
+    )
+    with pytest.raises(SystemExit, match=sentence):
+        install.pip("anywhere", "nothing")
+
+
+def test_make_without_a_python_says_so(tmp_path):
+    command = ["make", "book", "PYTHON=no-such-python", f"VENV={tmp_path / 'none'}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert (
+        "There is no no-such-python: install Python 3.11 or newer"
+        in done.stdout + done.stderr
+    )
+
+
+def test_make_help_lists_every_command():
+    done = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in ("book", "test", "lab", "notebooks", "evidence", "portable", "lint"):
+        assert f"make {name}" in done.stdout
+
+
+def test_an_unknown_lesson_is_named():
+    with pytest.raises(SystemExit, match="There is no notebook .*robustness/x.py"):
+        recorder.main(["robustness/x"])
+    with pytest.raises(
+        SystemExit,
+        match="no evidence program for robustness/x; there is one for robustness/",
+    ):
+        evidence_tool.main(["robustness/x"])
+
+
+def test_the_first_cell_fetches_the_book_once_an_address_is_configured(
+    monkeypatch, tmp_path
+):
+    path = ROOT / "notebooks/robustness/fault_tolerance.py"
+    assert recorder.first_cell(path) == recorder.FIRST_CELL_WITHOUT_ADDRESS
+    (tmp_path / "_config.yml").write_text(
+        "repository: {url: https://example.org/a/b, branch: main}\n"
+    )
+    monkeypatch.setattr(recorder, "ROOT", tmp_path)
+    cell = recorder.first_cell(path)
+    compile(cell, "cell", "exec")
+    assert "git clone -q --depth 1 --branch main https://example.org/a/b book" in cell
+    assert "book/notebooks/robustness" in cell
+    scope: dict = {}
+    exec(
+        cell, scope
+    )  # companion is here, so nothing is fetched; get_ipython would not be defined
+
+
+def test_the_probe_of_the_portable_check_is_repeatable():
+    environment = {**portable.os.environ, **portable.ONE_THREAD}
+    assert portable.probe(environment) == portable.probe(environment)
