@@ -63,7 +63,7 @@ figure_style()
 # > **Error Correction**: Developing AI systems that can correct errors and inaccuracies.
 #
 # It gives no method and no listing.
-# Codes usually protect *data* on the way from one place to another.
+# Codes usually protect *data* on the way from one place to another, as in [error correction](error_correction.ipynb).
 # Here a code sits inside the classifier and protects its *decisions* {cite}`dietterich1995`.
 
 # %% [markdown]
