@@ -130,16 +130,15 @@ def choose_words(
     best, most = words[:K], 0.0
     for _ in range(check_integer("tries", tries, 1)):
         pick = words[rng.permutation(len(words))[:K]]
-        signs = np.hstack(
-            [1.0 - 2.0 * pick, np.ones((K, 1))]
-        )  # and the constant column
+        # The last column is constant: no column may be like it.
+        signs = np.hstack([1.0 - 2.0 * pick, np.ones((K, 1))])
         agreement = np.abs(signs.T @ signs) - K * np.eye(signs.shape[1])
         separation = (K - agreement.max()) / 2
         if separation > most:
             best, most = pick, separation
     if most == 0:
         raise ValueError(
-            f"words must allow {K} rows without constant, equal or opposite columns, none were found"
+            f"words must allow {K} rows without constant, equal or opposite columns"
         )
     return best
 
@@ -190,14 +189,7 @@ class ErrorCorrectingOutputCode:
     def __init__(self, learner: Any, code: ArrayLike) -> None:
         if not (hasattr(learner, "fit") and hasattr(learner, "predict")):
             raise TypeError(f"learner must have fit and predict, got {learner!r}")
-        self.learner, self.code = learner, _bits("code", code)
-        if len(self.code) < 2 or minimum_distance(self.code) == 0:
-            raise ValueError("code must hold at least two rows, no two of them equal")
-        constant = (self.code == self.code[0]).all(axis=0)
-        if constant.any():
-            raise ValueError(
-                f"code must have no constant column, column {constant.argmax()} is one"
-            )
+        self.learner, self.code = learner, _class_words(code)
         self.learners: list[Any] = []
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> ErrorCorrectingOutputCode:
@@ -228,22 +220,12 @@ class ErrorCorrectingOutputCode:
         >>> len(model.fit([[0.0], [1.0]], ["no", "yes"]).learners)
         6
         """
-        X, y = real_array("X", X, (None, None)), np.asarray(y)
-        if y.shape != X.shape[:1]:
-            raise ValueError(
-                f"y must hold one label for each of {len(X)} rows, got shape {y.shape}"
-            )
-        if y.dtype.kind == "f" and not np.isfinite(y).all():
-            raise ValueError("y must be finite, got NaN or infinity")
-        classes, index = np.unique(y, return_inverse=True)
-        if len(classes) != len(self.code):
-            raise ValueError(
-                f"y must have {len(self.code)} classes, one per row of code, got {len(classes)}"
-            )
+        X, classes, index = _labelled(X, y, len(self.code))
         learners = [copy.deepcopy(self.learner) for _ in self.code.T]
         for learner, column in zip(learners, self.code.T, strict=True):
             learner.fit(X, column[index])
-        self.classes, self.learners, self._features = classes, learners, X.shape[1]
+        self.classes, self.learners = classes, learners
+        self._features = X.shape[1]
         return self
 
     def bits(self, X: ArrayLike) -> Bits:
@@ -273,15 +255,10 @@ class ErrorCorrectingOutputCode:
         >>> model.bits([[0.1]])
         array([[0, 0, 0, 1, 1, 1]], dtype=uint8)
         """
-        if not self.learners:
-            raise ValueError(
-                "ErrorCorrectingOutputCode must be fitted before it is asked, call fit first"
-            )
+        _check_fitted(self.learners)
         X = real_array("X", X, (None, self._features))
-        return _bits(
-            "the learners' answers",
-            np.column_stack([learner.predict(X) for learner in self.learners]),
-        )
+        answers = [learner.predict(X) for learner in self.learners]
+        return _bits("the learners' answers", np.column_stack(answers))
 
     def decode(self, bits: ArrayLike) -> NDArray[Any]:
         """Return the labels whose words are nearest; the first of them where several are.
@@ -310,15 +287,8 @@ class ErrorCorrectingOutputCode:
         >>> model.decode([[0, 1, 0, 1, 1, 0]])
         array(['no'], dtype='<U3')
         """
-        if not self.learners:
-            raise ValueError(
-                "ErrorCorrectingOutputCode must be fitted before it decodes, call fit first"
-            )
-        bits = _bits("bits", bits)
-        if bits.shape[1] != self.code.shape[1]:
-            raise ValueError(
-                f"bits must have rows of length {self.code.shape[1]}, got shape {bits.shape}"
-            )
+        _check_fitted(self.learners)
+        bits = _bits("bits", bits, self.code.shape[1])
         distance = np.count_nonzero(bits[:, None] != self.code, axis=2)  # (N, K)
         return np.asarray(self.classes[distance.argmin(axis=1)])
 
@@ -352,7 +322,41 @@ class ErrorCorrectingOutputCode:
         return self.decode(self.bits(X))
 
 
-def _bits(name: str, value: ArrayLike) -> Bits:
+def _labelled(X: ArrayLike, y: ArrayLike, K: int) -> tuple[Floats, Any, Any]:
+    """Return checked inputs, the sorted labels, and which of them each input has."""
+    X, y = real_array("X", X, (None, None)), np.asarray(y)
+    if y.shape != X.shape[:1]:
+        raise ValueError(
+            f"y must hold one label for each of {len(X)} rows, got shape {y.shape}"
+        )
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError("y must be finite, got NaN or infinity")
+    classes, index = np.unique(y, return_inverse=True)
+    if len(classes) != K:
+        raise ValueError(
+            f"y must have {K} classes, one per row of code, got {len(classes)}"
+        )
+    return X, classes, index
+
+
+def _class_words(code: ArrayLike) -> Bits:
+    words = _bits("code", code)
+    if len(words) < 2 or minimum_distance(words) == 0:
+        raise ValueError("code must hold at least two rows, no two of them equal")
+    constant = (words == words[0]).all(axis=0)
+    if constant.any():
+        raise ValueError(
+            f"code must have no constant column, column {constant.argmax()} is one"
+        )
+    return words
+
+
+def _check_fitted(learners: list[Any]) -> None:
+    if not learners:
+        raise ValueError("the classifier must be fitted first, call fit")
+
+
+def _bits(name: str, value: ArrayLike, length: int | None = None) -> Bits:
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold bits, got {array.dtype}")
@@ -360,4 +364,8 @@ def _bits(name: str, value: ArrayLike) -> Bits:
         raise ValueError(f"{name} must be a table of bits, got shape {array.shape}")
     if ((array != 0) & (array != 1)).any():
         raise ValueError(f"{name} must hold 0 and 1 only, got something else")
+    if length not in (None, array.shape[1]):
+        raise ValueError(
+            f"{name} must have rows of length {length}, got shape {array.shape}"
+        )
     return array.astype(np.uint8)

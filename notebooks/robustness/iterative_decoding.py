@@ -22,7 +22,7 @@
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | fill in lost bits by peeling, correct flipped bits by belief propagation, compute how bad a channel may be, and see when a decoder has not succeeded |
-# | You need | NumPy, logarithms and a little probability; no coding theory |
+# | You need | NumPy, logarithms and a little probability |
 # | Time | 30 minutes to read, 35 for the exercises |
 # | Code | `companion.robustness.iterative_decoding` |
 
@@ -60,6 +60,7 @@ figure_style()
 # > **Error Correction**: Developing AI systems that can correct errors and inaccuracies.
 #
 # It gives no method and no listing.
+# Short codes, decoded one word at a time by algebra, are the subject of [error correction](error_correction.ipynb).
 # This lesson builds the method behind 5G data and satellite television: **low-density parity-check** codes, short LDPC.
 
 # %% [markdown]

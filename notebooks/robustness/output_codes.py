@@ -63,7 +63,7 @@ figure_style()
 # > **Error Correction**: Developing AI systems that can correct errors and inaccuracies.
 #
 # It gives no method and no listing.
-# Codes usually protect *data* on the way from one place to another.
+# Codes usually protect *data* on the way from one place to another, as in [error correction](error_correction.ipynb).
 # Here a code sits inside the classifier and protects its *decisions* {cite}`dietterich1995`.
 
 # %% [markdown]
@@ -253,6 +253,7 @@ def coin_words(rng):
             return words
 
 
+# %%
 coins = {s: trained(s, coin_words(np.random.default_rng(s))) for s in seeds}
 
 # %%
@@ -408,7 +409,7 @@ claim(
 )
 
 # %% [markdown]
-# One digit can be told from the other nine by a weighted sum of pixels.
+# One digit can mostly be told from the other nine by a weighted sum of pixels.
 # A bit of the code asks for something odder, such as the first column above: *is it a 6, 7, 8 or 9?*
 # A tree can ask several questions for that; a single weighted sum often cannot.
 #
@@ -439,7 +440,7 @@ evidence
 
 # %%
 claim(
-    f"None of {agreement['decisions']} decisions differs ({agreement['seeds']} seeds).",
+    f"None of {agreement['decisions']} decisions differs.",
     agreement["decisions_that_differ"] == 0,
 )
 claim("The times are about equal.", all(0.8 < v < 1.25 for v in ratio.values()))
@@ -484,7 +485,7 @@ for K in range(3, 8):
     splits = numbers >> places & 1
     shapes.append((K, splits.shape[1], minimum_distance(splits)))
 claim(
-    "There are $2^{K-1} - 1$ columns with distance $2^{K-2}$, for $K$ from 3 to 7.",
+    "$2^{K-1} - 1$ columns give distance $2^{K-2}$, for $K$ from 3 to 7.",
     all(L == 2 ** (K - 1) - 1 and d == 2 ** (K - 2) for K, L, d in shapes),
 )
 
