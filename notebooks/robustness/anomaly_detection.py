@@ -30,7 +30,7 @@
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
 import companion
 
-# %% mystnb={"code_prompt_show": "Show the imports"} tags=["hide-input"]
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patheffects import withStroke
@@ -229,7 +229,7 @@ for seed in range(5):
     if seed == 0:
         first = X, fresh, fitted
 
-# %% mystnb={"code_prompt_show": "Show the code of the figure", "figure": {"caption": "The same samples (orange), six ideas of strange. The colour of a place is the share of fresh normal samples that are less strange than a sample there: dark is normal, white is strange. Of the fresh normal samples 95 % lie within the black lines. Stars are the two anomalies: A, the empty middle, and B, just off the arc. First of five draws.", "name": "fig-anomaly-detection"}, "image": {"alt": "Six maps of the same plane with a thin three-quarter circle and a loose cloud to its lower right. Mahalanobis: one smooth ellipse, darkest between the two groups, with A well inside. Fifth neighbour: dark arc and dark cloud, A outside, B inside the black line. Local outlier factor: a narrow band along the arc and a wide one around the cloud, A and B both outside. Isolation forest: blocky bands with straight stripes, A pale. PCA residual: one straight stripe through both groups, with A inside. Autoencoder: a curved band along the arc, A outside."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The same samples (orange), six ideas of strange. The colour of a place is the share of fresh normal samples that are less strange than a sample there: dark is normal, white is strange. Of the fresh normal samples 95 % lie within the black lines. Stars are the two anomalies: A, the empty middle, and B, just off the arc. First of five draws.", "name": "fig-anomaly-detection"}, "image": {"alt": "Six maps of the same plane with a thin three-quarter circle and a loose cloud to its lower right. Mahalanobis: one smooth ellipse, darkest between the two groups, with A well inside. Fifth neighbour: dark arc and dark cloud, A outside, B inside the black line. Local outlier factor: a narrow band along the arc and a wide one around the cloud, A and B both outside. Isolation forest: blocky bands with straight stripes, A pale. PCA residual: one straight stripe through both groups, with A inside. Autoencoder: a curved band along the arc, A outside."}} tags=["hide-input"]
 X, fresh, fitted = first
 x, y = np.meshgrid(np.linspace(-6, 9, 150), np.linspace(-9, 6, 150))
 place = np.column_stack([x.ravel(), y.ravel()])

@@ -30,7 +30,7 @@
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
 import companion
 
-# %% mystnb={"code_prompt_show": "Show the imports"} tags=["hide-input"]
+# %% tags=["hide-input"]
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy import stats
@@ -237,7 +237,7 @@ evidence = recorded("robustness/calibrated_alarms")
 measured = evidence.results["false_alarms"]
 evidence
 
-# %% mystnb={"code_prompt_show": "Show the code of the figure", "figure": {"caption": "Left: false alarms of one detector with two thresholds, both meant to give 5 % (dotted). Lines are means over 400 live resamples, bands hold the middle 90 % of them, circles are recorded means over 2000 resamples. Right: the spread of the conformal rate over the same resamples (broad steps) under the exact law (thin black), for two calibration sizes.", "name": "fig-calibrated-alarms"}, "image": {"alt": "Two panels. Left: percent of false alarms against the number of rows fitted, from 40 to 1000. The curve of the training quantile starts near 100, passes above 50 at 100 rows and is still above 5 at 1000 rows. The curve of the conformal threshold lies on the dotted line at 5 throughout, its band narrowing. Recorded circles lie on both curves. Right: two rising staircases, the share of resamples whose false alarms are at most a given percent, for 100 and 1000 calibration scores; both lie on their exact curves, and that for 1000 is much steeper around 5."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Left: false alarms of one detector with two thresholds, both meant to give 5 % (dotted). Lines are means over 400 live resamples, bands hold the middle 90 % of them, circles are recorded means over 2000 resamples. Right: the spread of the conformal rate over the same resamples (broad steps) under the exact law (thin black), for two calibration sizes.", "name": "fig-calibrated-alarms"}, "image": {"alt": "Two panels. Left: percent of false alarms against the number of rows fitted, from 40 to 1000. The curve of the training quantile starts near 100, passes above 50 at 100 rows and is still above 5 at 1000 rows. The curve of the conformal threshold lies on the dotted line at 5 throughout, its band narrowing. Recorded circles lie on both curves. Right: two rising staircases, the share of resamples whose false alarms are at most a given percent, for 100 and 1000 calibration scores; both lie on their exact curves, and that for 1000 is much steeper around 5."}} tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=[1.5, 1])
 styles = [("training quantile", "red", "--"), ("conformal", "blue", "-")]
 keys = ("training_quantile", "conformal")

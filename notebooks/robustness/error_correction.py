@@ -30,7 +30,7 @@
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
 import companion
 
-# %% mystnb={"code_prompt_show": "Show the imports"} tags=["hide-input"]
+# %% tags=["hide-input"]
 from itertools import combinations
 
 import matplotlib.pyplot as plt
@@ -308,7 +308,7 @@ claim(
 # The roots of its polynomial give the places {cite}`chien1964`, and a quotient of polynomials gives the values {cite}`forney1965`.
 # The source is longer than the others of this lesson, and is folded.
 
-# %% tags=["hide-output"] mystnb={"code_prompt_show": "Show the source of ReedSolomon", "code_prompt_hide": "Hide the source"}
+# %% tags=["hide-output"]
 show_source(ReedSolomon)
 
 # %% [markdown]
@@ -392,7 +392,7 @@ for i, p in enumerate(rates):
         coded[i, seed] = accuracy(parts_back.ravel()[: len(payload)])
         refused[i, seed] = (corrected == -1).mean()
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of the figure", "image": {"alt": "Two panels over the share of spoiled bytes, from 0.1 to 10 percent, on a logarithmic axis. Left: accuracy of the digit model. Without a code the points of ten transmissions scatter and their median falls from 0.9 to near chance between 0.1 and 3 percent. With the code the accuracy stays at 0.9 up to 4 percent and falls to chance by 7 percent. Right: the share of refused words is near zero up to 4 percent and near one at 10 percent; the measured points lie on the exact curve."}, "figure": {"caption": "A classifier sent over a line that spoils bytes, ten transmissions at each rate. Left: its accuracy; points are single transmissions, lines their median. Right: the share of words that the decoder refuses, and the exact chance of more than 16 errors among 255.", "name": "fig-noisy-line"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels over the share of spoiled bytes, from 0.1 to 10 percent, on a logarithmic axis. Left: accuracy of the digit model. Without a code the points of ten transmissions scatter and their median falls from 0.9 to near chance between 0.1 and 3 percent. With the code the accuracy stays at 0.9 up to 4 percent and falls to chance by 7 percent. Right: the share of refused words is near zero up to 4 percent and near one at 10 percent; the measured points lie on the exact curve."}, "figure": {"caption": "A classifier sent over a line that spoils bytes, ten transmissions at each rate. Left: its accuracy; points are single transmissions, lines their median. Right: the share of words that the decoder refuses, and the exact chance of more than 16 errors among 255.", "name": "fig-noisy-line"}}
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8))
 for values, colour, marker, style, label in (
     (plain, "red", "x", "--", "no code"),
@@ -526,7 +526,7 @@ for e in errors:
 evidence = recorded("robustness/error_correction")
 evidence
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of the figure", "image": {"alt": "Left: nine stacked bars for zero to eight wrong symbols. Up to two, the whole bar is corrected. At three it drops to about 29 percent silently wrong and 71 percent refused; from four on about 36 percent are silently wrong. Black dots of the exact rate lie on the borders. Right: three groups of three bars, the share of words accepted with one error too many. For each code ours and reedsolo agree with the exact rate, galois accepts more, and the hatched part of its bars are answers that are no code words."}, "figure": {"caption": "Left: what becomes of a word of RS(15, 11), five seeds of 4000 words; dots are the exact rate. Right: words accepted although they had one error too many, recorded over five seeds; dots are the exact rate, and the hatched part of galois's bars are answers that are not in the code.", "name": "fig-beyond-t"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Left: nine stacked bars for zero to eight wrong symbols. Up to two, the whole bar is corrected. At three it drops to about 29 percent silently wrong and 71 percent refused; from four on about 36 percent are silently wrong. Black dots of the exact rate lie on the borders. Right: three groups of three bars, the share of words accepted with one error too many. For each code ours and reedsolo agree with the exact rate, galois accepts more, and the hatched part of its bars are answers that are no code words."}, "figure": {"caption": "Left: what becomes of a word of RS(15, 11), five seeds of 4000 words; dots are the exact rate. Right: words accepted although they had one error too many, recorded over five seeds; dots are the exact rate, and the hatched part of galois's bars are answers that are not in the code.", "name": "fig-beyond-t"}}
 beyond = evidence.results["beyond_t"]
 exact = np.array([miscorrection_rate(15, 11, 16, int(e)) for e in errors])
 fig, (left, side) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=[1.25, 1])

@@ -30,7 +30,7 @@
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
 import companion
 
-# %% mystnb={"code_prompt_show": "Show the imports"} tags=["hide-input"]
+# %% tags=["hide-input"]
 import gymnasium
 import matplotlib.pyplot as plt
 import numpy as np
@@ -400,7 +400,7 @@ claim(
 # Ten seeds were recorded.
 # **Guess before you look**: what happens if the cut after ten steps is taken for the end of the machine?
 
-# %% mystnb={"code_prompt_show": "Show the code of the figure", "figure": {"caption": "Left: the exact value of three policies. Right: what a learnt policy loses against the exact optimum, in its worst state. Lines are means over ten recorded seeds, bands go from the best to the worst seed.", "name": "fig-fault-tolerance"}, "image": {"alt": "Two panels. Left: three bars, the value of a new machine. Optimal maintenance is highest, run to failure lower, myopic far below zero. Right: loss against the optimum over 2000 updates. Both curves start near 100. The mean of correct deep Q-learning falls to zero but for small blips; with the cut taken for an end it stays near 2, and its band never closes."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Left: the exact value of three policies. Right: what a learnt policy loses against the exact optimum, in its worst state. Lines are means over ten recorded seeds, bands go from the best to the worst seed.", "name": "fig-fault-tolerance"}, "image": {"alt": "Two panels. Left: three bars, the value of a new machine. Optimal maintenance is highest, run to failure lower, myopic far below zero. Right: loss against the optimum over 2000 updates. Both curves start near 100. The mean of correct deep Q-learning falls to zero but for small blips; with the cut taken for an end it stays near 2, and its band never closes."}} tags=["hide-input"]
 learnt = evidence.results["dqn"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), width_ratios=[1, 1.8])
 bars = [COLOURS[colour] for colour in ("green", "blue", "red")]

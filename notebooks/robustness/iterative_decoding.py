@@ -30,7 +30,7 @@
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
 import companion
 
-# %% mystnb={"code_prompt_show": "Show the imports"} tags=["hide-input"]
+# %% tags=["hide-input"]
 from itertools import combinations
 
 import matplotlib.pyplot as plt
@@ -238,7 +238,7 @@ live = {
 }
 mean = {n: shares.mean(axis=0) for n, shares in live.items()}
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of the figure", "image": {"alt": "Three S-shaped curves: the share of lost blocks against the erasure rate from 0.30 to 0.50, for codes of 96, 300 and 1200 bits. The longer the code, the steeper the curve, and the closer its middle to a dashed vertical line at 0.4294, the threshold. The curves cross near that line. A dotted line at 0.5 marks Shannon's limit."}, "figure": {"caption": "Lost blocks of (3, 6) codes under peeling. Lines: mean of five codes, run here. Bands: from the best to the worst of ten other codes, recorded. The longer the code, the steeper the fall, and it closes on the threshold, not on Shannon's limit.", "name": "fig-iterative-decoding"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Three S-shaped curves: the share of lost blocks against the erasure rate from 0.30 to 0.50, for codes of 96, 300 and 1200 bits. The longer the code, the steeper the curve, and the closer its middle to a dashed vertical line at 0.4294, the threshold. The curves cross near that line. A dotted line at 0.5 marks Shannon's limit."}, "figure": {"caption": "Lost blocks of (3, 6) codes under peeling. Lines: mean of five codes, run here. Bands: from the best to the worst of ten other codes, recorded. The longer the code, the steeper the fall, and it closes on the threshold, not on Shannon's limit.", "name": "fig-iterative-decoding"}}
 waterfall = evidence.results["waterfall"]
 fig, axes = plt.subplots(figsize=(7, 4.4))
 for n, colour, marker in ((96, "sky", "o"), (300, "blue", "s"), (1200, "green", "^")):

@@ -30,7 +30,7 @@
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
 import companion
 
-# %% mystnb={"code_prompt_show": "Show the imports"} tags=["hide-input"]
+# %% tags=["hide-input"]
 from itertools import combinations
 
 import matplotlib.pyplot as plt
@@ -264,7 +264,7 @@ for name, fitted in (("bch", bch), ("random", coins), ("one_versus_rest", rest))
     )
 direct = np.mean([bch[s][3] for s in seeds])
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of the figure", "image": {"alt": "Accuracy on handwritten digits against the number of inverted learners, from zero to four. BCH words start highest, at 0.93, and fall slowly, to 0.75 with three inverted. Random words run a little below. One versus rest starts at 0.81 and falls at once to 0.41, then to 0.12. A dashed line at 0.84 is a single direct tree; BCH words stay above it up to two inverted learners."}, "figure": {"caption": "Accuracy with inverted learners, exact over every choice of them. Lines and bands: mean, lowest and highest of ten recorded seeds. Crosses: mean of five other seeds, run here.", "name": "fig-output-codes"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Accuracy on handwritten digits against the number of inverted learners, from zero to four. BCH words start highest, at 0.93, and fall slowly, to 0.75 with three inverted. Random words run a little below. One versus rest starts at 0.81 and falls at once to 0.41, then to 0.12. A dashed line at 0.84 is a single direct tree; BCH words stay above it up to two inverted learners."}, "figure": {"caption": "Accuracy with inverted learners, exact over every choice of them. Lines and bands: mean, lowest and highest of ten recorded seeds. Crosses: mean of five other seeds, run here.", "name": "fig-output-codes"}}
 evidence = recorded("robustness/output_codes")
 inverted = evidence.results["inverted_bits"]
 kinds = {

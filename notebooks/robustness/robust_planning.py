@@ -30,7 +30,7 @@
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
 import companion
 
-# %% mystnb={"code_prompt_show": "Show the imports"} tags=["hide-input"]
+# %% tags=["hide-input"]
 import gymnasium
 import matplotlib.pyplot as plt
 import numpy as np
@@ -289,7 +289,7 @@ def walk(mdp, policy):
 plans = {a: action_robust_value_iteration(cliff, a) for a in (0, 0.01, 0.05)}
 paths = {a: walk(cliff, plan.policy) for a, plan in plans.items()}
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of the figure", "image": {"alt": "A grid of four rows and twelve columns. The bottom row holds the start on the left, the goal on the right, and the cliff, hatched, between them. Three paths lead from start to goal: for alpha 0 along the edge of the cliff, for alpha 0.01 one row further away, for alpha 0.05 along the far row."}, "figure": {"caption": "The best path from start to goal when an adversary acts with probability \u03b1 per step. The lines are drawn a little apart where they share cells.", "name": "fig-robust-planning"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "A grid of four rows and twelve columns. The bottom row holds the start on the left, the goal on the right, and the cliff, hatched, between them. Three paths lead from start to goal: for alpha 0 along the edge of the cliff, for alpha 0.01 one row further away, for alpha 0.05 along the far row."}, "figure": {"caption": "The best path from start to goal when an adversary acts with probability \u03b1 per step. The lines are drawn a little apart where they share cells.", "name": "fig-robust-planning"}}
 fig, ax = plt.subplots(figsize=(7, 3.2))
 grey = {"facecolor": "0.85", "edgecolor": "0.5", "hatch": "//"}
 ax.add_patch(plt.Rectangle((0.5, 2.5), 10, 1, **grey))

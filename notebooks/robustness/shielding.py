@@ -30,7 +30,7 @@
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
 import companion
 
-# %% mystnb={"code_prompt_show": "Show the imports"} tags=["hide-input"]
+# %% tags=["hide-input"]
 import gymnasium
 import matplotlib.pyplot as plt
 import numpy as np
@@ -268,7 +268,7 @@ harm = {
 }
 heights = np.array(list(harm.values()))  # (4, 2)
 
-# %% tags=["hide-input"] mystnb={"code_prompt_show": "Show the code of the figure", "image": {"alt": "Two panels. Left: the map of the 8 by 8 frozen lake. The safe set is the two top rows, the left column and the right column down to the goal; arrows show the actions that the shield lets through: all four in the top row and at the ends of the second row, elsewhere only the one that points away from the holes. Holes and the harmless fields between them are outside the safe set and have no arrows. Right: bars of the probability of falling into a hole. Bare, the random policy and the saboteur are near 1, the trained policy is near 0.2 with five seeds spread around it, the optimal policy is near 0.1. Behind the shield all bars are zero."}, "figure": {"caption": "Left: the safe set (blue) and the actions that the shield lets through (arrows show where a step is meant to go); harmless but lost fields are pale orange, holes are black, S is the start and G the goal. Right: exact probability of ever falling in, from the start; for the trained policy the median of five seeds, and each seed as a dot.", "name": "fig-shielding"}}
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels. Left: the map of the 8 by 8 frozen lake. The safe set is the two top rows, the left column and the right column down to the goal; arrows show the actions that the shield lets through: all four in the top row and at the ends of the second row, elsewhere only the one that points away from the holes. Holes and the harmless fields between them are outside the safe set and have no arrows. Right: bars of the probability of falling into a hole. Bare, the random policy and the saboteur are near 1, the trained policy is near 0.2 with five seeds spread around it, the optimal policy is near 0.1. Behind the shield all bars are zero."}, "figure": {"caption": "Left: the safe set (blue) and the actions that the shield lets through (arrows show where a step is meant to go); harmless but lost fields are pale orange, holes are black, S is the start and G the goal. Right: exact probability of ever falling in, from the start; for the trained policy the median of five seeds, and each seed as a dot.", "name": "fig-shielding"}}
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), width_ratios=[1, 1.1])
 kinds = np.where(holes, 2, np.where(safe.states, 1, 0))
 left.imshow(kinds.reshape(8, 8), cmap=ListedColormap(["#FBE9C6", "#CDE7F6", "#333333"]))
