@@ -27,7 +27,8 @@ def pip(folder, *arguments):
     """Run the environment's pip; say what to do where it fails."""
     python = os.path.join(folder, "Scripts" if os.name == "nt" else "bin", "python")
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    if subprocess.call(command + list(arguments), cwd=ROOT) != 0:
+    # A package index sometimes fails to answer for one package; a second try costs little.
+    if all(subprocess.call(command + list(arguments), cwd=ROOT) for _ in range(2)):
         free = shutil.disk_usage(ROOT).free / 1e9
         if free < 0.5:
             stop(

@@ -228,7 +228,7 @@ difference = np.abs(swept - robust.value).max()
 claim("Sweeps and solver agree to rounding.", difference < 1e-9)
 
 # %% [markdown]
-# The solver is quicker where sweeps are slow.
+# The solver does not sweep.
 # It is policy iteration inside policy iteration {cite}`hoffman1966`.
 # Against a *fixed* plan nature has an ordinary decision problem: pick the worst rows, value the plan under them by a linear solve, repeat until the value stops falling.
 # Then the plan improves, and the value rises.
@@ -608,8 +608,8 @@ claim(
 )
 
 # %% [markdown]
-# So on random models the right stopping rule leaves our solver nothing to gain.
-# What it adds there is a closer certificate.
+# So against sweeps with the right stopping rule our solver gains little or nothing in time.
+# What it adds is a closer certificate.
 
 # %%
 closest = max(s["certified_gap"] for s in solvers.values())
