@@ -9,6 +9,9 @@ for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 # A progress bar is for a person. Its stderr would fail the comparison of outputs.
 os.environ["TQDM_DISABLE"] = "1"
 
+# The text half of a pair is no module: its .ipynb is what is run and compared.
+collect_ignore_glob = ["notebooks/*.py", "notebooks/*/*.py"]
+
 NOTEBOOK_BUDGET = 60.0  # seconds; a lesson aims at 25
 spent: dict[str, float] = {}
 
