@@ -1,238 +1,33 @@
-r"""Machines that wear, fail and are repaired: redundancy, faults, exact maintenance, and deep RL beside it.
+r"""Fault tolerance by repair: a machine of wearing parts as a Markov decision process, and faults put into it.
 
 A system of `n` components, each with its own health, is a product of Markov chains.  Choosing what to repair
-makes it a Markov decision process, which is solved exactly.  Faults of actuators and sensors are transforms of
-its kernel and of the policy.  Reliability and the mean time to failure follow from the same chains without any
-choice in them.  Deep Q-learning has to find the policy from samples; because the process is known, its loss
-against the optimum is computed exactly instead of estimated.
+makes it a Markov decision process, which `companion.mdp` solves exactly.  A faulty actuator is a transform of
+its kernel, a faulty sensor a transform of the policy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
 
-import gymnasium
 import numpy as np
-import torch
-from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import comb, lambertw
-from torch import nn
-from tqdm import trange
 
 from companion.checks import (
     check_integer,
-    check_probability,
+    check_number,
     check_stochastic,
     real_array,
 )
 from companion.mdp import MDP
-from companion.networks import mlp
 
 __all__ = [
-    "checkpoint_interval",
-    "checkpointed_time",
-    "dqn",
     "health_levels",
-    "k_of_n_reliability",
-    "mean_time_to_failure",
     "redundant_system",
     "with_actuator_fault",
     "with_sensor_fault",
 ]
 
 Floats = NDArray[np.float64]
-
-
-def k_of_n_reliability(r: ArrayLike, k: int, n: int) -> Floats:
-    r"""Return the probability that at least `k` of `n` independent components work.
-
-    .. math:: R = \sum_{j=k}^{n} \binom{n}{j} r^j (1 - r)^{n-j}
-
-    Parameters
-    ----------
-    r : array_like of any shape
-        Probability that one component works.
-    k, n : int
-        How many must work, ``1 <= k <= n``, of how many.  A series system is ``k = n``, a parallel one
-        ``k = 1``, triple modular redundancy 2 of 3.
-
-    Returns
-    -------
-    ndarray of the shape of `r`
-        Probability that the system works.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `r` leaves [0, 1], or `k` or `n` is out of range.
-
-    References
-    ----------
-    Barlow, R. E. and Proschan, F. (1965). Mathematical Theory of Reliability.
-
-    Examples
-    --------
-    >>> k_of_n_reliability([0.5, 0.9], k=2, n=3)
-    array([0.5  , 0.972])
-    """
-    r = check_probability("r", r)
-    n = check_integer("n", n, 1)
-    j = np.arange(check_integer("k", k, 1, n), n + 1)
-    return np.asarray(
-        (comb(n, j) * r[..., None] ** j * (1 - r[..., None]) ** (n - j)).sum(axis=-1)
-    )
-
-
-def mean_time_to_failure(generator: ArrayLike, failed: ArrayLike) -> Floats:
-    r"""Return the expected time until a Markov chain first fails, from every state.
-
-    With the generator `Q` restricted to the working states, the times solve :math:`-Q\,t = \mathbf{1}`.
-
-    Parameters
-    ----------
-    generator : (S, S) array_like
-        Rates per unit of time: off the diagonal non-negative, each row summing to zero.  For a chain in steps
-        pass :math:`P - I`, and the time is in steps.
-    failed : (S,) array_like of bool
-        The failed states.
-
-    Returns
-    -------
-    (S,) ndarray
-        In the unit of time of the rates; zero in failed states, ``inf`` where the chain may never fail.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `generator` is no generator or `failed` no mask of its states.
-
-    References
-    ----------
-    Norris, J. R. (1997). Markov Chains. Theorem 3.3.3.
-
-    Examples
-    --------
-    Two of three must work; each fails at rate 1 and there is no repair: 1/3 + 1/2.
-
-    >>> mean_time_to_failure([[-3, 3, 0], [0, -2, 2], [0, 0, 0]], [False, False, True]).round(4)
-    array([0.8333, 0.5   , 0.    ])
-    """
-    Q = real_array("generator", generator)
-    mask = np.asarray(failed)
-    if Q.ndim != 2 or Q.shape[0] != Q.shape[1]:
-        raise ValueError(f"generator must be a square matrix, got shape {Q.shape}")
-    if mask.dtype != np.bool_ or mask.shape != Q.shape[:1]:
-        raise ValueError(
-            f"failed must be {len(Q)} booleans, got {mask.dtype} of shape {mask.shape}"
-        )
-    rates = Q - np.diag(np.diag(Q))
-    rounding = 4 * np.finfo(np.float64).eps * len(Q) * np.abs(Q).max()
-    if rates.min() < 0 or np.abs(Q.sum(axis=1)).max() > rounding:
-        raise ValueError(
-            "generator must have non-negative rates off its diagonal and rows that sum to zero"
-        )
-    # Failure is not certain from states that cannot reach it, nor from those
-    # that can slip into one of them before failing.
-    safe = ~_reaching(rates, mask)
-    certain = ~_reaching(rates * ~mask[:, None], safe) & ~mask
-    time = np.where(mask, 0.0, np.inf)
-    time[certain] = np.linalg.solve(
-        -Q[np.ix_(certain, certain)], np.ones(certain.sum())
-    )
-    return time
-
-
-def checkpoint_interval(cost: float, mtbf: float) -> float:
-    r"""Return the computing time between two checkpoints that minimises the expected total time.
-
-    .. math:: \tau^* = M \big(1 + W(-e^{-1 - \delta / M})\big)
-
-    with Lambert's `W`, the optimum of `checkpointed_time`.  Young's :math:`\sqrt{2 \delta M}` is its limit for
-    :math:`\delta \ll M`.
-
-    Parameters
-    ----------
-    cost : float
-        Time :math:`\delta` that writing one checkpoint takes, positive.
-    mtbf : float
-        Mean time `M` between failures, in the same unit, positive.
-
-    Returns
-    -------
-    float
-        The interval, in the same unit, checkpoint not included.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is no positive number.
-
-    References
-    ----------
-    Daly, J. T. (2006). A higher order estimate of the optimum checkpoint interval for restart dumps. Future
-    Generation Computer Systems 22(3).
-
-    Examples
-    --------
-    Five minutes for a checkpoint, one failure a day:
-
-    >>> round(checkpoint_interval(cost=5, mtbf=24 * 60), 3)
-    116.69
-    """
-    cost, mtbf = _positive("cost", cost), _positive("mtbf", mtbf)
-    return float(mtbf * (1 + lambertw(-np.exp(-1 - cost / mtbf)).real))
-
-
-def checkpointed_time(
-    interval: ArrayLike, cost: float, mtbf: float, restart: float = 0.0
-) -> Floats:
-    r"""Return the expected time that one unit of work takes with checkpoints and rollback.
-
-    Failures arrive at rate :math:`1/M`, also during checkpoints and restarts, and lose what came after the last
-    checkpoint:
-
-    .. math:: T(\tau) = M e^{R/M} \, \frac{e^{(\tau + \delta)/M} - 1}{\tau}
-
-    Parameters
-    ----------
-    interval : array_like of any shape
-        Computing time :math:`\tau` between checkpoints, positive.
-    cost, mtbf, restart : float
-        Time :math:`\delta` of a checkpoint, mean time `M` between failures, time `R` to restart, in one unit.
-
-    Returns
-    -------
-    ndarray of the shape of `interval`
-        Time per unit of useful work; 1 would be no loss at all.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `interval`, `cost` or `mtbf` is not positive, or `restart` negative.
-
-    References
-    ----------
-    Daly, J. T. (2006). A higher order estimate of the optimum checkpoint interval for restart dumps. Future
-    Generation Computer Systems 22(3).
-
-    Examples
-    --------
-    >>> checkpointed_time([30, 120, 480], cost=5, mtbf=24 * 60, restart=10).round(4)
-    array([1.1892, 1.0958, 1.2098])
-    """
-    tau = real_array("interval", interval)
-    if tau.size and tau.min() <= 0:
-        raise ValueError(f"interval must be positive, got {tau.min():g}")
-    cost, mtbf = _positive("cost", cost), _positive("mtbf", mtbf)
-    restart = float(real_array("restart", restart, ()))
-    if restart < 0:
-        raise ValueError(f"restart must not be negative, got {restart:g}")
-    return np.asarray(
-        mtbf * np.exp(restart / mtbf) * np.expm1((tau + cost) / mtbf) / tau
-    )
 
 
 def redundant_system(
@@ -274,7 +69,8 @@ def redundant_system(
     Raises
     ------
     TypeError, ValueError
-        If `wear` is no square stochastic matrix, or another argument has the wrong shape or is not finite.
+        If `wear` is no square stochastic matrix, another argument has the wrong shape or is not finite, or the
+        kernel would have more than ``2**27`` entries.
 
     References
     ----------
@@ -296,8 +92,12 @@ def redundant_system(
         )
     n = check_integer("components", components, 1)
     income = real_array("income", income, (n + 1,))
-    repair = float(real_array("repair_cost", repair_cost, ()))
-    overhaul = float(real_array("overhaul_cost", overhaul_cost, ()))
+    repair = check_number("repair_cost", repair_cost)
+    overhaul = check_number("overhaul_cost", overhaul_cost)
+    if (n + 2) * float(len(wear)) ** (2 * n) > 2**27:
+        raise ValueError(
+            f"components must leave a kernel of at most 2**27 entries, {n} of {len(wear)} levels do not"
+        )
     renewed = np.zeros_like(wear)
     renewed[:, 0] = 1.0
     # repairs[a, i]: whether action a repairs component i
@@ -311,8 +111,11 @@ def redundant_system(
     ]
     works = health_levels(len(wear), n) < len(wear) - 1  # (S, n)
     working = (works[:, None, :] & ~repairs).sum(axis=2)  # (S, A)
-    cost = np.r_[0.0, np.full(n, repair), overhaul]
-    return MDP(np.stack(kernels, axis=1), income[working] - cost, discount)
+    with np.errstate(over="ignore"):
+        reward = income[working] - np.r_[0.0, np.full(n, repair), overhaul]
+    if not np.isfinite(reward).all():  # -inf would mean an unavailable action
+        raise ValueError("income less its costs must be finite, got infinity")
+    return MDP(np.stack(kernels, axis=1), reward, discount)
 
 
 def health_levels(levels: int, components: int) -> NDArray[np.int64]:
@@ -381,9 +184,7 @@ def with_actuator_fault(mdp: MDP, probability: float, stuck_action: int) -> MDP:
     array([[0.  , 0.75],
            [0.  , 0.75]])
     """
-    p = float(
-        check_probability("probability", real_array("probability", probability, ()))
-    )
+    p = check_number("probability", probability, 0, 1)
     stuck = check_integer("stuck_action", stuck_action, 0, mdp.actions - 1)
     if p == 0:
         return mdp
@@ -442,9 +243,7 @@ def with_sensor_fault(
     array([[1.  , 0.  ],
            [0.25, 0.75]])
     """
-    p = float(
-        check_probability("probability", real_array("probability", probability, ()))
-    )
+    p = check_number("probability", probability, 0, 1)
     stuck = check_integer("stuck_state", stuck_state, 0, mdp.states - 1)
     actions = np.asarray(policy)
     if actions.shape != (mdp.states,) or actions.dtype.kind not in "iu":
@@ -455,193 +254,3 @@ def with_sensor_fault(
         raise ValueError(f"policy must choose actions from 0 to {mdp.actions - 1}")
     one_hot = np.eye(mdp.actions)[actions]
     return np.asarray((1 - p) * one_hot + p * one_hot[stuck])
-
-
-def dqn(
-    env: gymnasium.vector.VectorEnv[Any, Any, Any],
-    discount: float,
-    seed: int,
-    *,
-    steps: int = 2000,
-    batch: int = 256,
-    learning_rate: float = 1e-3,
-    sync: int = 25,
-    memory: int = 100_000,
-    hidden: Sequence[int] = (64, 64),
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = nn.functional.mse_loss,
-    device: str = "cpu",
-    watch: Callable[[int, nn.Module], None] | None = None,
-) -> nn.Module:
-    r"""Learn action values by double deep Q-learning in a vector environment.
-
-    Each update lowers the squared error of :math:`Q(s, a)` against
-
-    .. math:: y = r + \gamma\, (1 - \text{terminated})\;
-              Q^-\big(s', \arg\max_{a'} Q(s', a')\big),
-
-    over a batch from the replay memory; :math:`Q^-` is a copy of `Q` from the last of every `sync` updates.  A
-    *truncated* episode would have gone on, so its last step bootstraps like any other.
-
-    Parameters
-    ----------
-    env : gymnasium.vector.VectorEnv
-        N copies with box observations of shape (F,), discrete actions and gymnasium's default next-step
-        autoreset.
-    discount : float
-        :math:`\gamma`, ``0 <= discount < 1``.
-    seed : int
-        Seeds the environment, the network and the exploration.
-    steps : int
-        Steps of all copies together; one update each.  The chance of a random action falls from 1 to 0.05 over
-        the first half.
-    batch : int
-        Transitions per update.
-    learning_rate : float
-        Of Adam.
-    sync : int
-        Updates between two copies of `Q` into :math:`Q^-`.
-    memory : int
-        Transitions kept.
-    hidden : sequence of int
-        Hidden units.
-    loss : callable
-        Distance of predictions and targets.  The squared error aims at the mean that the equation asks for;
-        a robust loss such as Huber's aims at something between mean and median.
-    device : str
-        Where the network and the memory live.
-    watch : callable, optional
-        Called as ``watch(step, network)`` each time the target network is renewed, and at the end.
-
-    Returns
-    -------
-    torch.nn.Module
-        Maps (N, F) observations to (N, A) action values, in evaluation mode.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the spaces or the autoreset mode are others, or a number is out of range.
-
-    References
-    ----------
-    Mnih, V. et al. (2015). Human-level control through deep reinforcement learning. Nature 518.
-    van Hasselt, H., Guez, A. and Silver, D. (2016). Deep reinforcement learning with double Q-learning. AAAI.
-    Pardo, F. et al. (2018). Time limits in reinforcement learning. ICML.
-
-    Examples
-    --------
-    Any gymnasium vector environment will do; 20 steps only show the call.
-
-    >>> env = gymnasium.make_vec("CartPole-v1", 4, vectorization_mode="vector_entry_point")
-    >>> network = dqn(env, 0.99, seed=0, steps=20)
-    >>> network(torch.zeros(3, 4)).shape
-    torch.Size([3, 2])
-    """
-    inputs, actions = _spaces(env)
-    discount = float(real_array("discount", discount, ()))
-    if not 0 <= discount < 1:
-        raise ValueError(f"discount must satisfy 0 <= discount < 1, got {discount:g}")
-    check_integer("steps", steps, 1)
-    generator = torch.Generator(device).manual_seed(seed)
-    online, target = (
-        mlp([inputs, *hidden, actions], generator).to(device) for _ in range(2)
-    )
-    optimiser = torch.optim.Adam(
-        online.parameters(), lr=_positive("learning_rate", learning_rate), fused=True
-    )
-    replay = _Replay(check_integer("memory", memory, env.num_envs), inputs, device)
-    observation = torch.as_tensor(
-        env.reset(seed=seed)[0], dtype=torch.float32, device=device
-    )
-    ended = np.zeros(env.num_envs, dtype=bool)
-    for step in trange(steps, desc="dqn", leave=False):
-        if step % check_integer("sync", sync, 1) == 0:
-            target.load_state_dict(online.state_dict())
-            if watch is not None:
-                watch(step, online)
-        chance = max(0.05, 1 - 1.9 * step / steps)
-        with torch.no_grad():
-            greedy = online(observation).argmax(dim=1)
-        dice = torch.rand(env.num_envs, generator=generator, device=device)
-        explored = torch.randint(
-            actions, (env.num_envs,), generator=generator, device=device
-        )
-        action = torch.where(dice < chance, explored, greedy)
-        after, reward, terminated, truncated, _ = env.step(action.cpu().numpy())
-        after = torch.as_tensor(after, dtype=torch.float32, device=device)
-        # The step after an end only starts the copy anew: no transition happened.
-        replay.add(observation, action, reward, after, terminated, happened=~ended)
-        observation, ended = after, terminated | truncated
-        s, a, r, s_next, final = replay.draw(
-            check_integer("batch", batch, 1), generator
-        )
-        with torch.no_grad():
-            best = online(s_next).argmax(dim=1, keepdim=True)
-            y = r + discount * (1 - final) * target(s_next).gather(1, best).squeeze(1)
-        optimiser.zero_grad(set_to_none=True)
-        loss(online(s).gather(1, a[:, None]).squeeze(1), y).backward()
-        optimiser.step()
-    if watch is not None:
-        watch(steps, online)
-    return online.eval()
-
-
-class _Replay:
-    """The last `size` transitions, in tensors that are allocated once."""
-
-    def __init__(self, size: int, inputs: int, device: str):
-        self.size, self.added = size, 0
-        self.columns = [
-            torch.zeros((size, inputs), device=device),
-            torch.zeros(size, dtype=torch.int64, device=device),
-            torch.zeros(size, device=device),
-            torch.zeros((size, inputs), device=device),
-            torch.zeros(size, device=device),
-        ]
-
-    def add(self, *transition: Any, happened: NDArray[np.bool_]) -> None:
-        keep = torch.as_tensor(happened)
-        place = (self.added + torch.arange(int(keep.sum()))) % self.size
-        for column, values in zip(self.columns, transition, strict=True):
-            column[place] = torch.as_tensor(values)[keep].to(column)
-        self.added += len(place)
-
-    def draw(self, count: int, generator: torch.Generator) -> list[torch.Tensor]:
-        index = torch.randint(
-            min(self.added, self.size),
-            (count,),
-            generator=generator,
-            device=self.columns[0].device,
-        )
-        return [column[index] for column in self.columns]
-
-
-def _spaces(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> tuple[int, int]:
-    """The number of observed features and of actions; refuses what `dqn` does not handle."""
-    observed, acted = env.single_observation_space, env.single_action_space
-    if not isinstance(observed, gymnasium.spaces.Box) or len(observed.shape) != 1:
-        raise TypeError(f"env must observe a box of shape (F,), got {observed}")
-    if not isinstance(acted, gymnasium.spaces.Discrete) or acted.start != 0:
-        raise TypeError(f"env must have discrete actions from 0 on, got {acted}")
-    if env.metadata.get("autoreset_mode") != AutoresetMode.NEXT_STEP:
-        raise ValueError(
-            f"env must use next-step autoreset, got {env.metadata.get('autoreset_mode')}"
-        )
-    return observed.shape[0], int(acted.n)
-
-
-def _reaching(rates: Floats, targets: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The states from which some of `targets` can be reached along positive rates; those included."""
-    reached = targets
-    while (
-        grown := reached | (rates[:, reached] > 0).any(axis=1)
-    ).sum() > reached.sum():
-        reached = grown
-    return reached
-
-
-def _positive(name: str, value: float) -> float:
-    number = float(real_array(name, value, ()))
-    if number <= 0:
-        raise ValueError(f"{name} must be positive, got {number:g}")
-    return number
