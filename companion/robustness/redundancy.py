@@ -243,11 +243,15 @@ def checkpointed_time(
         # exprel(x) is (e^x - 1) / x, and 1 where x is too small to be told from 0.
         time = np.exp(restart / mtbf) * exprel((tau + cost) / mtbf) * (1 + cost / tau)
     if not np.isfinite(time).all():
-        raise ValueError("interval must keep the expected time below 1e308, it does not")
+        raise ValueError(
+            "interval must keep the expected time below 1e308, it does not"
+        )
     return np.asarray(time)
 
 
-def _eliminated(rates: Floats, failing: Floats, once: Floats, width: int = 24) -> Floats:
+def _eliminated(
+    rates: Floats, failing: Floats, once: Floats, width: int = 24
+) -> Floats:
     """Mean times by elimination without subtraction (Grassmann, Taksar and Heyman 1985)."""
     m = len(rates)
     total = (rates.sum(axis=1) + failing)[:, None]
@@ -264,7 +268,7 @@ def _eliminated(rates: Floats, failing: Floats, once: Floats, width: int = 24) -
             a[i + 1 : stop, i + 1 :] += np.outer(a[i + 1 : stop, i], a[i, i + 1 :])
             a[stop:, i + 1 : stop] += np.outer(a[stop:, i], a[i, i + 1 : stop])
         a[stop:, stop:] += a[stop:, start:stop] @ a[start:stop, stop:]
-    time = a[:, m + 1].copy()
+    time: Floats = a[:, m + 1].copy()
     for i in reversed(range(m)):
         time[i] += a[i, i + 1 : m] @ time[i + 1 :]
     return time

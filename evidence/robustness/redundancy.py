@@ -79,7 +79,12 @@ def elimination() -> dict[str, Any]:
     if max(errors["elimination"]) > 1e-14:
         raise AssertionError(f"elimination lost digits: {max(errors['elimination'])}")
     worst = {name: max(values) for name, values in errors.items()}
-    return {"chains": 100, "states": 8, "orders of magnitude": 30, "largest error": worst}
+    return {
+        "chains": 100,
+        "states": 8,
+        "orders of magnitude": 30,
+        "largest error": worst,
+    }
 
 
 def speed() -> list[dict[str, Any]]:
@@ -130,7 +135,7 @@ def voters() -> dict[str, Any]:
         p = wrong.mean(axis=1)
         pairs = p[0] * p[1] + p[0] * p[2] + p[1] * p[2] - 2 * p.prod()
         shuffled = [
-            (rng.permuted(wrong, axis=1).sum(axis=0) >= 2).mean() for _ in range(200)
+            (rng.permuted(wrong, axis=1).sum(axis=0) >= 2).mean() for _ in range(1000)
         ]
         rows["alone"].append(float(p.mean()))
         rows["independent"].append(float(pairs))

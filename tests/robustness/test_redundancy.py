@@ -124,9 +124,7 @@ def exact_times(Q: np.ndarray, failed: np.ndarray) -> np.ndarray:
     with mpmath.workdps(80):
         A = mpmath.matrix(len(working))
         for i, s in enumerate(working):
-            A[i, i] = mpmath.fsum(
-                mpmath.mpf(Q[s, t]) for t in range(len(Q)) if t != s
-            )
+            A[i, i] = mpmath.fsum(mpmath.mpf(Q[s, t]) for t in range(len(Q)) if t != s)
             for j, t in enumerate(working):
                 if i != j:
                     A[i, j] = -mpmath.mpf(Q[s, t])
