@@ -13,7 +13,13 @@ __all__ = ["Split", "digits", "wisconsin_outliers"]
 
 
 class Split(NamedTuple):
-    """A labelled data set, cut once into what one learns from and what one tests on."""
+    """A labelled data set, cut once into what one learns from and what one tests on.
+
+    Examples
+    --------
+    >>> digits().y_test[:5]
+    array([2, 0, 4, 9, 4])
+    """
 
     X_train: NDArray[np.float64]  # (n, d) features
     y_train: NDArray[np.int64]  # (n,) labels, 0 to C - 1
