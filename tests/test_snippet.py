@@ -14,7 +14,7 @@ from companion.mdp import MDP
 from companion.snippet import public, snippet
 
 # What only notebooks use needs the book around it; the tool itself needs the package that it reads.
-APART = ("companion.lesson", "companion.snippet")
+APART = ("companion.lesson", "companion.listings", "companion.snippet")
 FUNCTIONS = {
     name: item for name, item in public().items() if not name.startswith(APART)
 }
@@ -161,7 +161,9 @@ def test_a_helper_keeps_its_first_line_and_its_citation():
     mdp = next(n for n in ast.parse(text).body if getattr(n, "name", "") == "MDP")
     said = ast.get_docstring(mdp)
     assert said.startswith("A finite Markov decision process")
-    assert said.endswith("Puterman, M. L. (1994). Markov Decision Processes. Section 2.1.")
+    assert said.endswith(
+        "Puterman, M. L. (1994). Markov Decision Processes. Section 2.1."
+    )
     assert len(said.splitlines()) == 3
 
 
@@ -206,7 +208,9 @@ def test_python_finds_each_name_when_it_needs_it(tmp_path, monkeypatch):
     assert order.index("inner") < order.index("wanted") < order.index("Late")
 
 
-def test_a_variable_of_a_function_is_not_a_helper_of_the_same_name(tmp_path, monkeypatch):
+def test_a_variable_of_a_function_is_not_a_helper_of_the_same_name(
+    tmp_path, monkeypatch
+):
     modules(
         tmp_path,
         local_name=(
