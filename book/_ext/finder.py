@@ -24,6 +24,7 @@ UNREAD = (
     nodes.title,
     nodes.footnote_reference,
 )
+BELIEVED = {"believed", "you-should-know"}
 
 
 def words(node: nodes.Node) -> str:
@@ -32,6 +33,15 @@ def words(node: nodes.Node) -> str:
         return node.astext()
     if isinstance(node, UNREAD):
         return ""
+    if isinstance(node, nodes.table):
+        # A table of numbers says nothing in a sentence; the first one and the symbols do.
+        first = node.next_node(nodes.entry)
+        if first is None or first.astext() not in ("At a glance", "symbol"):
+            return ""
+    if isinstance(node, nodes.block_quote) and BELIEVED & set(node["classes"]):
+        # A wrong belief is no answer to a search; its correction is.
+        kept = node.findall(nodes.strong)
+        return "".join(f"{strong.astext()}\n" for strong in list(kept)[1:])
     inner = "".join(words(child) for child in node.children)
     block = not isinstance(node, nodes.Inline | nodes.math)
     return f"{inner}\n" if block else inner

@@ -189,11 +189,14 @@ class Lessons(Page):
             cards = "".join(card(here, known[name], 3) for name in all_chapters[here])
             return self.raw(f'<ul class="cards">{cards}</ul>' if cards else PLANNED)
         parts, planned = [], []
+        # The first stands large above them.
+        first = next(iter(known), None)
         for chapter, names in all_chapters.items():
             heading = html.escape(title(Path(app.srcdir) / f"{chapter}.md"))
             link = f'<a href="{href(here, chapter)}">{heading}</a>'
             if names:
-                cards = "".join(card(here, known[name]) for name in names)
+                rest = [known[name] for name in names if name != first]
+                cards = "".join(card(here, lesson) for lesson in rest)
                 parts.append(f'<h3>{link}</h3><ul class="cards">{cards}</ul>')
             else:
                 planned.append(f"<li>{link} <span>planned</span></li>")

@@ -9,7 +9,8 @@
   const plain = text => text.toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "").replace(/[‐‑–—-]/g, " ");
   // Plural and singular are one word, names in code are several.
   const stem = word => word.replace(/(ies|y)$/, "i").replace(/(?<=[^su])s$/, "");
-  const split = text => (plain(text).match(/[\p{L}\p{N}]+/gu) ?? []).map(stem);
+  const apart = text => text.replace(/(\p{Ll})(?=\p{Lu})/gu, "$1 ").replace(/_/g, " ");
+  const split = text => (plain(apart(text)).match(/[\p{L}\p{N}]+/gu) ?? []).map(stem);
   const escaped = text => text.replace(/[&<>"]/g, c => `&#${c.charCodeAt(0)};`);
 
   /* How often some words stand in a text, the last one also as a beginning; and whether they stand side by side. */
@@ -54,15 +55,18 @@
       ? `<mark>${word}</mark>` : word;
   });
 
-  /* The sentence that says most of the words. */
-  const excerpt = (section, words) => {
-    const sentences = section.t.split(/\n|(?<=[.?!])\s+(?=\p{Lu})/u).filter(s => s.split(" ").length > 3);
+  /* The sentence of a page's best sections that says most of the words. */
+  const excerpt = (page, words) => {
     let best = "", most = 0;
-    for (const sentence of sentences) {
-      const { hits, phrase } = count(sentence, words);
-      const value = hits.filter(Boolean).length + (phrase ? 1 : 0);
-      if (value > most) [best, most] = [sentence, value];
+    for (const section of page.sections) {
+      const sentences = section.t.split(/\n|(?<=[.?!])\s+(?=\p{Lu})/u);
+      for (const sentence of sentences.filter(s => /[.?!]\W*$/.test(s) && s.split(" ").length > 3)) {
+        const { hits, phrase } = count(sentence, words);
+        const value = hits.filter(Boolean).length + (phrase ? 1 : 0);
+        if (value > most) [best, most] = [sentence, value];
+      }
     }
+    best = best.replace(/^✓ /, "");
     return best.length > 240 ? `${best.slice(0, best.lastIndexOf(" ", 240))} …` : best;
   };
 
@@ -74,8 +78,7 @@
       : "No page has all of these words. Try fewer, or the name of a method.";
     document.getElementById("search-results").innerHTML = results.map(page => {
       const address = `${root}${page.page}.html`;
-      const [first] = page.sections;
-      const said = first ? excerpt(first, words) : "";
+      const said = excerpt(page, words);
       const places = page.sections.filter(s => s.h !== page.title).map(s =>
         `<li><a href="${address}#${encodeURIComponent(s.id)}">${mark(s.h, words)}</a></li>`).join("");
       const kind = page.kind === "lesson" ? '<span class="kind">lesson</span>' : "";
