@@ -4,6 +4,7 @@ A check is a function that returns the faults it finds on a page, each a sentenc
 plants faults of every kind and sees the checks find them.
 """
 
+import base64
 import contextlib
 import functools
 import http.server
@@ -24,6 +25,7 @@ import nbformat
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
+from filelock import FileLock
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -33,13 +35,15 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from companion.snippet import snippet
+from companion.snippet import public, snippet
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from tools.site import build  # noqa: E402
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
+SEARCH = "search"
+SOURCE, ALGORITHMS = "book/source_document", "book/algorithms"
 
 
 # --- the pages, and what their sources say ----------------------------------------
@@ -62,11 +66,15 @@ def fenced(markdown: str) -> list[str]:
 
 
 def source(name: str) -> tuple[str, list[str]]:
-    """A page's prose, and the code blocks on it in their order, as they were written."""
+    """A page's prose, and the code on it that can be copied, in its order, as it was written."""
+    if name == SEARCH:
+        return "", []
+    if name == ALGORITHMS:
+        return "", [snippet(full) for full in algorithms()]
     path = ROOT / f"{name}.ipynb"
     if not path.is_file():
         text = (ROOT / f"{name}.md").read_text(encoding="utf-8")
-        return text, fenced(text)
+        return text, [] if name == SOURCE else fenced(text)
     prose, code = [], []
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "markdown":
@@ -81,6 +89,33 @@ def source(name: str) -> tuple[str, list[str]]:
                 prose.append(text)
                 code += fenced(text)
     return "\n\n".join(prose), code
+
+
+def lessons() -> list[str]:
+    """The lessons of the chapters, in their order."""
+    return [page for page in pages() if page.count("/") == 2]
+
+
+def algorithms() -> list[str]:
+    """Every public function and class, lessons' modules first, in their order."""
+    names = [
+        name
+        for name, item in public().items()
+        if callable(item) and not name.startswith(("companion.lesson", "companion.snippet"))
+    ]
+    order = [page.replace("notebooks", "companion").replace("/", ".") for page in lessons()]
+    place = {module: n for n, module in enumerate(order)}
+    return sorted(names, key=lambda name: place.get(name.rpartition(".")[0], len(place)))
+
+
+def first_figure(name: str) -> tuple[bytes, str]:
+    """The first figure that a notebook draws, and its alternative text."""
+    for cell in nbformat.read(ROOT / f"{name}.ipynb", as_version=4).cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                alt = cell.metadata["mystnb"]["image"]["alt"]
+                return base64.b64decode(output["data"]["image/png"]), alt
+    raise ValueError(f"{name} draws nothing")
 
 
 def has_math(markdown: str) -> bool:
@@ -170,8 +205,27 @@ def open_page(context: BrowserContext, base: str, path: str) -> Opened:
     page.route(lambda url: not url.startswith(base), lambda route: route.abort())
     page.goto(urljoin(base, path), wait_until="load")
     page.evaluate("() => window.MathJax?.startup?.promise")
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => done()))")
+    drawn(page)
     return opened
+
+
+def drawn(page: Page) -> None:
+    """Wait until what a change of size brings about has happened, however long that takes.
+
+    A ResizeObserver reports in the frame of the change, and the page measures in the next one.
+    """
+    page.evaluate(
+        """async () => {
+          for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+        }"""
+    )
+
+
+def resize(page: Page, size: dict[str, int]) -> None:
+    """Give a page another size, and wait until it has taken it."""
+    page.set_viewport_size(size)
+    page.wait_for_function("width => innerWidth === width", arg=size["width"])
+    drawn(page)
 
 
 @pytest.fixture(scope="module")
@@ -190,15 +244,18 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    context.set_default_timeout(20_000)
+    # Ends what hangs; nothing here is a matter of time.
+    context.set_default_timeout(300_000)
     yield context
     context.close()
 
 
 @pytest.fixture(scope="module")
-def site() -> Path:
-    """The folder of the whole site."""
-    return build()
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the whole site; a second worker waits until the first has built it."""
+    shared = tmp_path_factory.getbasetemp().parent
+    with FileLock(shared / "site.lock"):
+        return build()
 
 
 @pytest.fixture(scope="module")
@@ -207,12 +264,13 @@ def address(site: Path) -> Iterator[str]:
         yield base
 
 
-@pytest.fixture(scope="module", params=pages())
+@pytest.fixture(scope="module", params=[*pages(), SEARCH])
 def opened(
     request: pytest.FixtureRequest, context: BrowserContext, address: str
 ) -> Iterator[tuple[str, Opened]]:
     """Each page once, for all the tests that follow."""
-    found = open_page(context, address, f"{request.param}.html")
+    query = "?q=policy" if request.param == SEARCH else ""
+    found = open_page(context, address, f"{request.param}.html{query}")
     yield request.param, found
     found.page.close()
 
@@ -295,8 +353,7 @@ def link_faults(page: Page, base: str, folder: Path) -> list[str]:
 
 def overflow_faults(page: Page) -> list[str]:
     """At a phone's width: the page scrolls sideways, or hides what is too wide."""
-    page.set_viewport_size(NARROW)
-    page.wait_for_timeout(50)
+    resize(page, NARROW)
     faults = page.evaluate(
         """() => {
           const width = document.documentElement.clientWidth, faults = [];
@@ -319,7 +376,7 @@ def overflow_faults(page: Page) -> list[str]:
           return faults;
         }"""
     )
-    page.set_viewport_size(WIDE)
+    resize(page, WIDE)
     return faults
 
 
@@ -329,22 +386,88 @@ def unfold(page: Page, unfolded: bool = True) -> None:
         "open => document.querySelectorAll('article details').forEach(d => d.open = open)",
         unfolded,
     )
-    page.wait_for_timeout(50)
 
 
 def scroll_faults(page: Page) -> list[str]:
-    """At a phone's width, unfolded: what scrolls sideways is no stop for the keyboard."""
-    page.set_viewport_size(NARROW)
+    """At a phone's width, unfolded: what scrolls sideways is no stop for the keyboard, or does not show it."""
+    resize(page, NARROW)
     unfold(page)
     faults = page.evaluate(
         """() => [...document.querySelectorAll("main *")].filter(node =>
-            node.scrollWidth > node.clientWidth + 1 && node.tabIndex !== 0 &&
+            node.scrollWidth > node.clientWidth + 1 &&
             /auto|scroll/.test(getComputedStyle(node).overflowX) && node.checkVisibility()
-          ).map(node => `no stop: ${node.outerHTML.slice(0, 120)}`)"""
+          ).flatMap(node => [
+            node.tabIndex === 0 ? [] : `no stop: ${node.outerHTML.slice(0, 120)}`,
+            getComputedStyle(node).maskImage !== "none" ? []
+              : `no sign that there is more: ${node.outerHTML.slice(0, 120)}`,
+          ].flat())"""
     )
     unfold(page, False)
-    page.set_viewport_size(WIDE)
+    resize(page, WIDE)
     return faults
+
+
+def cover_faults(page: Page) -> list[str]:
+    """At a phone's width, unfolded: copy buttons that lie on the code."""
+    resize(page, NARROW)
+    unfold(page)
+    faults = page.evaluate(
+        """() => [...document.querySelectorAll("article button.copybtn")].flatMap(button => {
+            const a = button.getBoundingClientRect(), pre = button.parentElement.querySelector("pre");
+            const b = pre.getBoundingClientRect();
+            const apart = a.left >= b.right || a.right <= b.left || a.top >= b.bottom || a.bottom <= b.top;
+            return apart ? [] : [`a button covers ${pre.textContent.slice(0, 40)}`];
+          })"""
+    )
+    unfold(page, False)
+    resize(page, WIDE)
+    return faults
+
+
+def figure_faults(page: Page) -> list[str]:
+    """Figures of a lesson that do not open at their full size."""
+    return page.eval_on_selector_all(
+        "article .cell_output img",
+        """all => all.filter(i => i.closest("a")?.href !== i.src).map(i => `${i.src} is no link to itself`)""",
+    )
+
+
+def icon_faults(page: Page) -> list[str]:
+    """Signs of the theme that are shown and have no drawing."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("[class*='fa-']")].filter(node =>
+            node.checkVisibility() && (getComputedStyle(node).maskImage === "none" || node.clientWidth < 8)
+          ).map(node => `no drawing: ${node.outerHTML}`)"""
+    )
+
+
+def weight_faults(page: Page, base: str, folder: Path, mathematics: bool) -> list[str]:
+    """Scripts over 500 kB before the first paint, and MathJax where there is no formula."""
+    scripts = page.eval_on_selector_all(
+        "script[src]",
+        "all => all.map(s => [s.src, s.defer || s.async || s.type === 'module'])",
+    )
+    faults = [
+        f"{source} blocks the first paint"
+        for source, late in scripts
+        if not late
+        and source.startswith(base)
+        and (folder / urlsplit(source).path.lstrip("/")).stat().st_size > 500_000
+    ]
+    loads = any("mathjax" in source.lower() for source, _ in scripts)
+    if loads and not mathematics:
+        faults.append("MathJax is loaded for nothing")
+    return faults
+
+
+def description_faults(page: Page) -> list[str]:
+    """A page without a description, or with one that is no sentence of the right length."""
+    said = page.eval_on_selector_all(
+        "meta[name=description]", "all => all.map(m => m.content)"
+    )
+    if len(said) != 1:
+        return [f"{len(said)} descriptions"]
+    return [] if 30 <= len(said[0]) <= 162 else [f"the description is {said[0]!r}"]
 
 
 def axe_faults(page: Page, theme: str) -> list[str]:
@@ -511,17 +634,24 @@ def focus_faults(page: Page, stops: int = 12) -> list[str]:
 
 
 def search_faults(page: Page, base: str, words: str, wanted: str) -> list[str]:
-    """The search page does not find the wanted page for some words."""
+    """The search for some words does not find the wanted page first, or shows code for an answer."""
     page.goto(urljoin(base, "search.html"), wait_until="load")
     box = page.locator("input[name=q] >> visible=true").first
     box.fill(words)
     box.press("Enter")
-    page.wait_for_function(
-        "() => /finished|did not match/.test(document.querySelector('#search-results')?.innerText)"
-    )
-    if page.locator(f"#search-results li a[href*='{wanted}.html']").count():
-        return []
-    return [f"the search for {words!r} does not find {wanted}"]
+    page.wait_for_url("**/search.html?q=*")
+    page.wait_for_function("() => document.querySelector('#search-status')?.innerText")
+    found = page.locator("#search-results > li")
+    if not found.count():
+        return [f"the search for {words!r} finds nothing"]
+    first = found.first.locator("a").first.get_attribute("href") or ""
+    faults = []
+    if not first.endswith(f"{wanted}.html"):
+        faults.append(f"the search for {words!r} finds {first} before {wanted}")
+    for said in found.locator(".context").all_inner_texts():
+        if re.search(r"\bimport \w|\w\(|✓|=", said):
+            faults.append(f"the search for {words!r} shows {said!r}")
+    return faults
 
 
 # --- every page -------------------------------------------------------------------
@@ -553,9 +683,42 @@ def test_folds_open_by_keyboard(opened: tuple[str, Opened]) -> None:
 
 
 def test_folded_cells_say_what_they_hold(opened: tuple[str, Opened]) -> None:
-    for tag, name in [("hide-cell", "solution"), ("hide-input", "code")]:
+    for tag, names in FOLDS.items():
+        folds = opened[1].page.locator(f"article .tag_{tag} > details > summary")
+        assert set(folds.all_inner_texts()) <= {f"Show the {name}" for name in names}
+    for tag, name in [("claim", "test"), ("exercise", None)]:
         folds = opened[1].page.locator(f"article .tag_{tag} > details > summary")
         assert set(folds.all_inner_texts()) <= {f"Show the {name}"}
+
+
+# What a tag folds; which of its names a cell has is told by what it holds.
+FOLDS = {
+    "hide-cell": {"solution"},
+    "hide-input": {"code", "test", "check"},
+    "hide-output": {"table", "output"},
+}
+
+
+def test_figures_open_at_full_size(opened: tuple[str, Opened]) -> None:
+    assert figure_faults(opened[1].page) == []
+
+
+def test_every_sign_is_drawn(opened: tuple[str, Opened]) -> None:
+    assert icon_faults(opened[1].page) == []
+
+
+def test_nothing_heavy_comes_first(opened: tuple[str, Opened], site: Path) -> None:
+    name, found = opened
+    wanted = has_math(source(name)[0])
+    assert weight_faults(found.page, found.base, site, wanted) == []
+
+
+def test_a_page_is_described(opened: tuple[str, Opened]) -> None:
+    assert description_faults(opened[1].page) == []
+
+
+def test_copy_buttons_hide_no_code(opened: tuple[str, Opened]) -> None:
+    assert cover_faults(opened[1].page) == []
 
 
 def test_focus_is_seen(opened: tuple[str, Opened]) -> None:
@@ -596,6 +759,120 @@ def test_search_finds_the_lesson(
     assert title is not None
     page = context.new_page()
     assert search_faults(page, address, title[1], name) == []
+    page.close()
+
+
+# What a visitor types, and the lessons that may come first.
+METHODS = {
+    "value iteration": ["fault_tolerance", "robust_planning"],
+    "Reed-Solomon": ["error_correction"],
+    "LOF": ["anomaly_detection"],
+    "isolation forest": ["anomaly_detection"],
+    "conformal": ["calibrated_alarms"],
+}
+
+
+@pytest.mark.parametrize("words", METHODS)
+def test_search_finds_a_method_in_its_lesson(
+    words: str, context: BrowserContext, address: str
+) -> None:
+    page = context.new_page()
+    tried = [
+        search_faults(page, address, words, f"notebooks/robustness/{name}")
+        for name in METHODS[words]
+    ]
+    page.close()
+    assert [] in tried, tried
+
+
+def test_the_source_is_not_searched_and_says_that_it_does_not_run(
+    context: BrowserContext, address: str, site: Path
+) -> None:
+    assert SOURCE not in (site / "_static/search-index.js").read_text(encoding="utf-8")
+    page = open_page(context, address, f"{SOURCE}.html").page
+    # Outside the text of the document, which is what the next heading belongs to.
+    banner = page.locator("article .banner + section > h1")
+    assert banner.count() == 1
+    assert "does not run" in page.locator("article .banner").inner_text()
+    to = page.locator("article .banner a").get_attribute("href") or ""
+    assert to.startswith("../notebooks/")
+    assert page.locator("article pre").count() >= 3
+    assert page.locator("article button.copybtn").count() == 0
+    page.close()
+
+
+def test_the_front_page_shows_every_lesson_with_its_figure(
+    context: BrowserContext, address: str, site: Path
+) -> None:
+    page = open_page(context, address, "book/index.html").page
+    start = page.locator("article .start")
+    assert start.locator("a.start-here").get_attribute("href") == (
+        f"../{lessons()[0]}.html"
+    )
+    assert start.bounding_box()["y"] < WIDE["height"]
+    shown = page.eval_on_selector_all(
+        "article .start, article .card",
+        """all => all.map(card => [card.querySelector("a").getAttribute("href"),
+          card.querySelector("img").getAttribute("src"), card.querySelector("img").alt, card.innerText])""",
+    )
+    assert [href for href, *_ in shown] == [f"../{name}.html" for name in lessons()]
+    for name, (_, image, alt, words) in zip(lessons(), shown, strict=True):
+        figure = (site / "book" / image).resolve().read_bytes()
+        assert (figure, alt) == first_figure(name)
+        assert re.search(r"\d+ minutes to read", words)
+    planned = page.locator("article .planned li").all_inner_texts()
+    assert all(words.endswith("planned") for words in planned)
+    without = [p for p in pages() if f"{p.split('/')[1]}/" not in " ".join(lessons())]
+    assert len(planned) == len({*without} & {f"book/{c}" for c in CHAPTERS})
+    page.close()
+
+
+CHAPTERS = ["value_alignment", "safety", "robustness", "explainability"]
+
+
+def test_every_algorithm_is_listed_and_its_lesson_leads_there(
+    context: BrowserContext, address: str
+) -> None:
+    page = open_page(context, address, f"{ALGORITHMS}.html").page
+    names = page.locator("article section section > h3 code").all_inner_texts()
+    assert names == [full.rpartition(".")[2] for full in algorithms()]
+    for row in page.locator("article section section").all()[:3]:
+        words = row.inner_text()
+        assert re.search(r"\d+ lines", words)
+    page.goto(urljoin(address, f"{lessons()[0]}.html"))
+    module = lessons()[0].replace("notebooks", "companion").replace("/", ".")
+    link = page.locator("article table a", has_text=module).first
+    link.click()
+    assert page.url.startswith(urljoin(address, f"{ALGORITHMS}.html#"))
+    assert page.locator(f"article section:target:has-text('{module}')").count() == 1
+    page.close()
+
+
+def test_the_glossary_has_letters_and_leads_to_the_lessons(
+    context: BrowserContext, address: str
+) -> None:
+    page = open_page(context, address, "book/glossary.html").page
+    terms = page.locator("article dl.glossary > dt").all_inner_texts()
+    assert len({term.lower() for term in terms}) == len(terms)
+    assert page.locator("article dl.glossary > dd > p:not(.where)").count() == len(terms)
+    letters = page.locator("article .letters a").all_inner_texts()
+    assert letters == sorted({term[0].upper() for term in terms})
+    assert page.locator("article dd .where a").count() > len(terms) / 2
+    page.goto(urljoin(address, f"{lessons()[0]}.html"))
+    assert page.locator("article a.term").count() > 0
+    page.close()
+
+
+def test_on_a_phone_the_symbols_read_as_rows(
+    context: BrowserContext, address: str
+) -> None:
+    page = open_page(context, address, "book/notation.html").page
+    resize(page, NARROW)
+    wide = page.eval_on_selector_all(
+        "article .pst-scrollable-table-container",
+        "all => all.filter(t => t.scrollWidth > t.clientWidth).length",
+    )
+    assert (wide, page.locator("article table.symbols").count() > 0) == (0, True)
     page.close()
 
 
