@@ -560,8 +560,10 @@ def copy_faults(page: Page, authored: list[str]) -> list[str]:
 def clipboard_faults(page: Page, authored: list[str]) -> list[str]:
     """The first copy button, by the keyboard, does not reach the real clipboard."""
     page.bring_to_front()
+    unfold(page)
     page.evaluate("() => navigator.clipboard.writeText('nothing was copied')")
-    page.locator("article button.copybtn >> visible=true").first.press("Enter")
+    page.locator("article button.copybtn").first.press("Enter")
+    unfold(page, False)
     text = page.evaluate("() => navigator.clipboard.readText()").replace("\r\n", "\n")
     return [] if text in [code.rstrip("\n") for code in authored] else [f"got {text!r}"]
 
@@ -572,30 +574,37 @@ def snippet_faults(page: Page) -> list[str]:
     folds = "article details:has(> summary > code)"
     texts = copied(page, f"{folds} button.copybtn")
     for fold, text in zip(page.locator(folds).all(), texts, strict=True):
-        names = fold.locator("summary code").all_text_contents()
+        names = fold.locator("summary code").evaluate_all(
+            "all => all.map(code => code.dataset.name ?? code.textContent)"
+        )
         if text != snippet(*names).rstrip("\n"):
             faults.append(f"the snippet of {', '.join(names)} is another one")
     return faults
 
 
-def fold_faults(page: Page) -> list[str]:
-    """Folded parts that are open at first, have no name, or do not obey the keyboard."""
+def fold_faults(page: Page, tried: int = 6) -> list[str]:
+    """Folded parts that are open at first or have no name; or the first ones do not obey the keyboard."""
     faults = []
-    for fold in page.locator("article details").all():
+    folds = page.locator("article details")
+    for name, is_open in folds.evaluate_all(
+        """all => all.map(fold => [fold.querySelector("summary").innerText.trim() ||
+            fold.querySelector("summary").textContent.trim(), fold.open])"""
+    ):
+        if len(name.split()) < 2:
+            faults.append(f"a fold is called {name!r}")
+        if is_open:
+            faults.append(f"{name!r} is open at first")
+    for fold in folds.all()[:tried]:
         # A fold inside a fold, which has been tested before it, is reached by opening that.
         fold.evaluate(
             "d => d.parentElement.closest('details')?.toggleAttribute('open')"
         )
-        summary = fold.locator("> summary")
-        name = summary.inner_text().strip()
-        if len(name.split()) < 2:
-            faults.append(f"a fold is called {name!r}")
-        states = [fold.evaluate("d => d.open")]
+        states = []
         for _ in range(2):
-            summary.press("Enter")
+            fold.locator("> summary").press("Enter")
             states.append(fold.evaluate("d => d.open"))
-        if states != [False, True, False]:
-            faults.append(f"{name!r} by keyboard is open: {states}")
+        if states != [True, False]:
+            faults.append(f"a fold by keyboard is open: {states}")
         fold.evaluate(
             "d => d.parentElement.closest('details')?.toggleAttribute('open')"
         )
@@ -649,7 +658,7 @@ def search_faults(page: Page, base: str, words: str, wanted: str) -> list[str]:
     if not first.endswith(f"{wanted}.html"):
         faults.append(f"the search for {words!r} finds {first} before {wanted}")
     for said in found.locator(".context").all_inner_texts():
-        if re.search(r"\bimport \w|\w\(|✓|=", said):
+        if re.search(r"\b(import|def) \w|✓|\w = \w+\(", said):
             faults.append(f"the search for {words!r} shows {said!r}")
     return faults
 
@@ -708,8 +717,8 @@ def test_every_sign_is_drawn(opened: tuple[str, Opened]) -> None:
 
 
 def test_nothing_heavy_comes_first(opened: tuple[str, Opened], site: Path) -> None:
-    name, found = opened
-    wanted = has_math(source(name)[0])
+    found = opened[1]
+    wanted = found.page.locator("mjx-container").count() > 0
     assert weight_faults(found.page, found.base, site, wanted) == []
 
 
@@ -870,7 +879,7 @@ def test_on_a_phone_the_symbols_read_as_rows(
     resize(page, NARROW)
     wide = page.eval_on_selector_all(
         "article .pst-scrollable-table-container",
-        "all => all.filter(t => t.scrollWidth > t.clientWidth).length",
+        "all => all.filter(t => t.scrollWidth > t.clientWidth + 1).length",
     )
     assert (wide, page.locator("article table.symbols").count() > 0) == (0, True)
     page.close()
@@ -932,7 +941,7 @@ def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
     # Of the strays in the root no page was made.
     made = {path.relative_to(html).as_posix() for path in html.rglob("*.html")}
     ours = {"index.html", "book/index.html", "notebooks/one.html"}
-    sphinx = {"genindex.html", "search.html"}
+    sphinx = {"search.html"}
     assert {name for name in made if not name.startswith("_static/")} == ours | sphinx
     text = (html / "notebooks" / "one.html").read_text(encoding="utf-8")
     assert '<blockquote class="you-should-know">' in text
@@ -961,11 +970,12 @@ def test_without_an_address_no_buttons_and_a_warning_stops_the_build(
 # --- every check against planted faults -------------------------------------------
 
 CLEAN = """<!DOCTYPE html><html lang="en"><head><title>A page</title><link rel="icon" href="data:,">
-<meta name="viewport" content="width=device-width"><style>{style}</style></head><body>
+<meta name="viewport" content="width=device-width">
+<meta name="description" content="A page that is clean but for what is planted.">{head}<style>{style}</style></head><body>
 <a href="#main-content">Skip to the content</a><main id="main-content"><article><h1>A page</h1>
 {body}</article></main><script>{script}</script></body></html>"""
-COPY = """<pre>one = 1</pre><button class="copybtn"
-onclick="navigator.clipboard.writeText('{}')">Copy</button>"""
+COPY = """<div><pre>one = 1</pre><button class="copybtn"
+onclick="navigator.clipboard.writeText('{}')">Copy</button></div>"""
 FOLD = "<details><summary>Show the solution</summary>Nothing.</details>"
 PALE = '<p style="color: #999; background: #fff">pale</p>'
 Plant = Callable[..., tuple[Opened, Path]]
@@ -981,10 +991,12 @@ def plant(
     with served(folder) as base:
 
         def open_planted(
-            body: str = "", script: str = "", style: str = ""
+            body: str = "", script: str = "", style: str = "", head: str = ""
         ) -> tuple[Opened, Path]:
             name = f"page{len(planted)}.html"
-            text = CLEAN.format(body=body, script=script, style=style)
+            (folder / "heavy.js").write_text(f"/*{'x' * 500_001}*/")
+            (folder / "mathjax.js").touch()
+            text = CLEAN.format(body=body, script=script, style=style, head=head)
             (folder / name).write_text(text, encoding="utf-8")
             planted.append(open_page(context, base, name))
             return planted[-1], folder
@@ -1003,6 +1015,11 @@ def test_on_a_clean_page_no_check_finds_a_fault(plant: Plant) -> None:
         "math": math_faults(page, False),
         "image": image_faults(page),
         "link": link_faults(page, opened.base, folder),
+        "figure": figure_faults(page),
+        "icon": icon_faults(page),
+        "weight": weight_faults(page, opened.base, folder, False),
+        "description": description_faults(page),
+        "cover": cover_faults(page),
         "fold": fold_faults(page),
         "focus": focus_faults(page, 3),
         "copy": copy_faults(page, ["one = 1"]),
@@ -1100,7 +1117,9 @@ def test_a_scrolling_part_out_of_reach_is_seen(plant: Plant, fold: str) -> None:
     wide = '<div {} style="overflow-x: auto"><p style="width: 400px">wide</p></div>'
     assert scroll_faults(plant(fold.format(wide.format("")))[0].page)
     reached = wide.format('tabindex="0"')
-    assert scroll_faults(plant(fold.format(reached))[0].page) == []
+    assert "no sign" in scroll_faults(plant(fold.format(reached))[0].page)[0]
+    fades = "div { mask-image: linear-gradient(to left, transparent, black 2rem) }"
+    assert scroll_faults(plant(fold.format(reached), style=fades)[0].page) == []
 
 
 def test_a_barrier_in_the_dark_alone_is_seen(plant: Plant) -> None:
@@ -1128,6 +1147,49 @@ def test_a_copy_that_does_not_reach_the_clipboard_is_seen(
 ) -> None:
     body = COPY.format("one = 1").replace(old, "nothing')")
     assert clipboard_faults(plant(body)[0].page, ["one = 1"])
+
+
+def test_a_copy_button_on_the_code_is_seen(plant: Plant) -> None:
+    style = "button { position: absolute; } div { position: relative; display: flex; }"
+    folded = f"<details><summary>Show it</summary>{COPY.format('one = 1')}</details>"
+    assert cover_faults(plant(folded)[0].page) == []
+    over = style + "button { left: 0; top: 0 }"
+    assert "covers one = 1" in cover_faults(plant(folded, style=over)[0].page)[0]
+
+
+def test_a_figure_that_does_not_open_is_seen(plant: Plant) -> None:
+    image = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
+    figure = f"<div class='cell_output'><a href='{{}}'><img src='{image}' alt='a falling curve'></a></div>"
+    assert figure_faults(plant(figure.format(image))[0].page) == []
+    assert figure_faults(plant(figure.format("#other"))[0].page)
+
+
+def test_a_sign_without_a_drawing_is_seen(plant: Plant) -> None:
+    sign = "<i class='fa-solid fa-sun'></i>"
+    style = "i {{ display: inline-block; height: 1em; width: {}; {} }}"
+    drawing = "mask-image: linear-gradient(black, black)"
+    assert icon_faults(plant(sign, style=style.format("1em", drawing))[0].page) == []
+    assert icon_faults(plant(sign, style=style.format("1em", ""))[0].page)
+    assert icon_faults(plant(sign, style=style.format("0", drawing))[0].page)
+
+
+def test_what_is_heavy_or_for_nothing_is_seen(plant: Plant) -> None:
+    heavy = "<script {} src='heavy.js'></script>"
+    opened, folder = plant(head=heavy.format(""))
+    assert "blocks" in weight_faults(opened.page, opened.base, folder, False)[0]
+    opened, folder = plant(head=heavy.format("defer"))
+    assert weight_faults(opened.page, opened.base, folder, False) == []
+    opened, folder = plant(head="<script src='mathjax.js'></script>")
+    assert "nothing" in weight_faults(opened.page, opened.base, folder, False)[0]
+    assert weight_faults(opened.page, opened.base, folder, True) == []
+
+
+@pytest.mark.parametrize("words", ["short", "much too long " * 20])
+def test_a_bad_description_is_seen(plant: Plant, words: str) -> None:
+    twice = f"<meta name='description' content='{words}'>"
+    assert description_faults(plant(head=twice)[0].page) == ["2 descriptions"]
+    only = f"document.querySelector('meta[name=description]').content = '{words}'"
+    assert "the description is" in description_faults(plant(script=only)[0].page)[0]
 
 
 def test_a_wrong_snippet_is_seen(plant: Plant) -> None:
@@ -1161,11 +1223,33 @@ def test_a_focus_that_cannot_be_seen_is_seen(plant: Plant) -> None:
     assert "no skip link" in focus_faults(page, 1)[0]
 
 
-def test_a_search_without_result_is_seen(context: BrowserContext, address: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "wanted", "fault"),
+    [
+        ("xylophone", "book/index", "finds nothing"),
+        ("Reed-Solomon", "book/bibliography", "before book/bibliography"),
+    ],
+)
+def test_a_search_that_fails_is_seen(
+    words: str, wanted: str, fault: str, context: BrowserContext, address: str
+) -> None:
     page = context.new_page()
-    faults = search_faults(page, address, "xylophone", pages()[0])
+    faults = search_faults(page, address, words, wanted)
     page.close()
-    assert "does not find" in faults[0]
+    assert fault in faults[0]
+
+
+@pytest.mark.parametrize("said", ["import numpy as np", "✓ It is so.", "x = mean(1)"])
+def test_an_answer_that_is_code_is_seen(
+    said: str, tmp_path: Path, context: BrowserContext
+) -> None:
+    text = """<form><input name="q"></form><p id="search-status">One page.</p>
+      <ol id="search-results"><li><a href="one.html">One</a><p class="context">{}</p></li></ol>"""
+    page = context.new_page()
+    with served(tmp_path) as base:
+        (tmp_path / "search.html").write_text(text.format(said))
+        assert "shows" in search_faults(page, base, "one", "one")[0]
+    page.close()
 
 
 def test_without_a_browser_it_is_said_and_in_ci_it_fails() -> None:

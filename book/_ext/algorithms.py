@@ -56,11 +56,11 @@ def coloured(code: str) -> str:
     )
 
 
-def fold(name: str, code: str) -> str:
+def fold(full: str, code: str) -> str:
     """Return a snippet, folded, as the lessons show theirs."""
-    lines = len(code.splitlines())
+    lines, name = len(code.splitlines()), full.rpartition(".")[2]
     return (
-        f"<details><summary>Show <code>{name}</code> with all it needs, {lines} lines</summary>"
+        f'<details><summary>Show <code data-name="{full}">{name}</code> with all it needs, {lines} lines</summary>'
         '<div class="highlight-python notranslate"><div class="highlight">'
         f"<pre>{coloured(code)}</pre></div></div></details>"
     )
@@ -73,7 +73,7 @@ def first_line(item: object) -> str:
 
 def inline(text: str) -> list[nodes.Node]:
     """Return a docstring's line as nodes: what stands in backticks is code."""
-    parts = re.split(r"``?([^`]+)``?", text)
+    parts = re.split(r"(?::\w+:)?``?([^`]+)``?", text)
     return [nodes.literal("", t) if i % 2 else nodes.Text(t) for i, t in enumerate(parts)]
 
 
@@ -97,8 +97,8 @@ class Algorithms(Page):
                 part += nodes.title("", "", nodes.literal("", name))
                 item = items[f"{module}.{name}"]
                 part += nodes.paragraph("", "", *inline(first_line(item)))
-                code = snippet(f"{module}.{name}")
-                part += nodes.raw("", fold(name, code), format="html")
+                alone = fold(f"{module}.{name}", snippet(f"{module}.{name}"))
+                part += nodes.raw("", alone, format="html")
                 section += part
             parts.append(section)
         return parts

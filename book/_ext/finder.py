@@ -5,6 +5,7 @@ server, and an excerpt is a sentence and not the imports.  How it ranks: book/_s
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ def words(node: nodes.Node) -> str:
         # A wrong belief is no answer to a search; its correction is.
         kept = node.findall(nodes.strong)
         return "".join(f"{strong.astext()}\n" for strong in list(kept)[1:])
+    if isinstance(node, addnodes.pending_xref) and node.get("refdomain") == "cite":
+        return ""
     inner = "".join(words(child) for child in node.children)
     block = not isinstance(node, nodes.Inline | nodes.math)
     return f"{inner}\n" if block else inner
@@ -88,10 +91,23 @@ def index(app: Sphinx) -> list[dict[str, Any]]:
     return found
 
 
+def abbreviations(app: Sphinx) -> dict[str, str]:
+    """Return what the glossary calls short for what ("Short: DQN."), in small letters."""
+    found = {}
+    for name in app.env.found_docs:
+        for glossary in app.env.get_doctree(name).findall(addnodes.glossary):
+            for item in glossary.findall(nodes.definition_list_item):
+                short = re.search(r"\bShort: ([^.,]+)", item.astext())
+                if short:
+                    found[short[1].lower()] = next(item.findall(nodes.term)).astext()
+    return found
+
+
 def write_index(app: Sphinx, exception: Exception | None) -> None:
     """Put the index into the site."""
     if exception is None and app.builder.format == "html":
-        text = json.dumps(index(app), ensure_ascii=False, separators=(",", ":"))
+        known = {"pages": index(app), "short": abbreviations(app)}
+        text = json.dumps(known, ensure_ascii=False, separators=(",", ":"))
         path = Path(app.outdir) / "_static" / "search-index.js"
         path.write_text(f"window.bookIndex = {text};\n", encoding="utf-8")
 

@@ -24,7 +24,7 @@
       if (wide) edges(formula);
     }
     for (const region of article.querySelectorAll(REGIONS)) {
-      region.tabIndex = region.scrollWidth > region.clientWidth ? 0 : -1;
+      region.tabIndex = region.scrollWidth > region.clientWidth + 1 ? 0 : -1;
       edges(region);
     }
   };
