@@ -37,7 +37,7 @@ notebooks: $(VENV)/test.stamp  ## run every notebook afresh and record its outpu
 evidence: $(VENV)/test.stamp  ## compare with the established libraries and write the records (LESSON=chapter/lesson: one)
 	@$(BIN)/python -m tools.evidence $(LESSON)
 
-portable: $(VENV)/test.stamp  ## replay every notebook as another CPU would compute it
+portable: $(VENV)/test.stamp  ## replay the notebooks and run the unit tests as another CPU would compute them
 	@$(BIN)/python -m tools.portable
 
 lint: $(VENV)/test.stamp  ## ruff, mypy, numpydoc and the notebook pairs

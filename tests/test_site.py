@@ -101,7 +101,7 @@ def algorithms() -> list[str]:
     names = [
         name
         for name, item in public().items()
-        if callable(item) and not name.startswith(("companion.lesson", "companion.snippet"))
+        if callable(item) and name.split(".")[1] not in ("lesson", "listings", "snippet")
     ]
     order = [page.replace("notebooks", "companion").replace("/", ".") for page in lessons()]
     place = {module: n for n, module in enumerate(order)}

@@ -98,6 +98,35 @@ def test_the_first_cell_fetches_the_book_once_an_address_is_configured(
     )  # companion is here, so nothing is fetched; get_ipython would not be defined
 
 
+def test_another_cpu_runs_every_test_that_computes():
+    named = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert named >= portable.TEXT
+    run = portable.unit_tests()
+    assert {
+        "tests/test_mdp.py",
+        "tests/robustness/test_shielding.py",
+        "companion",
+    } <= set(run)
+    left = named - {Path(path).name for path in run} - portable.TEXT
+    assert all(name.startswith("test_site") for name in left)
+
+
+def test_both_profiles_are_run_and_the_advice_is_given(monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(
+        portable.subprocess,
+        "call",
+        lambda command, cwd, env: calls.append((command, env)) or len(calls) == 1,
+    )
+    assert portable.main() == 1
+    (older, with_older), (two, with_two) = calls
+    assert {"notebooks", "companion", "tests/test_mdp.py"} <= set(older)
+    assert with_older["OPENBLAS_CORETYPE"] == "Haswell"
+    assert two[-1] == "notebooks"
+    assert with_two["OMP_NUM_THREADS"] == "2"
+    assert "A bound in a test: derive it" in capsys.readouterr().out
+
+
 def test_the_probe_of_the_portable_check_is_repeatable():
     environment = {**portable.os.environ, **portable.ONE_THREAD}
     assert portable.probe(environment) == portable.probe(environment)

@@ -18,7 +18,8 @@ from sphinx.util.nodes import make_refnode
 from companion.snippet import public, snippet
 
 PAGE = "book/algorithms"
-APART = ("companion.lesson", "companion.snippet")  # what only notebooks use
+# What only notebooks use.
+APART = ("companion.lesson", "companion.listings", "companion.snippet")
 # What a reader's eye needs; a span for every token would make the page three times as long.
 COLOURED = {
     Comment: "c1",

@@ -5,8 +5,7 @@ from sphinx.application import Sphinx
 from sphinx.util.nodes import make_refnode
 
 PAGE = "book/source_document"
-# Where its listings are run; the first that there is.
-REPAIRED = ["notebooks/source_listings", "notebooks/errata"]
+REPAIRED = "notebooks/source_listings"  # where its listings are run
 
 
 def mark_listings(app: Sphinx, doctree: nodes.document) -> None:
@@ -18,11 +17,10 @@ def mark_listings(app: Sphinx, doctree: nodes.document) -> None:
 
 def add_banner(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Say above the text that its code does not run, and where one sees why."""
-    to = next((name for name in REPAIRED if name in app.env.found_docs), None)
-    if docname != PAGE or to is None:
+    if docname != PAGE:
         return
     words = nodes.Text("run, and repaired fault by fault")
-    link = make_refnode(app.builder, docname, to, "", words)
+    link = make_refnode(app.builder, docname, REPAIRED, "", words)
     says = nodes.paragraph()
     says += nodes.strong("", "Do not copy from this page.")
     says += nodes.Text(
