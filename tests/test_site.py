@@ -101,11 +101,16 @@ def algorithms() -> list[str]:
     names = [
         name
         for name, item in public().items()
-        if callable(item) and name.split(".")[1] not in ("lesson", "listings", "snippet")
+        if callable(item)
+        and name.split(".")[1] not in ("lesson", "listings", "snippet")
     ]
-    order = [page.replace("notebooks", "companion").replace("/", ".") for page in lessons()]
+    order = [
+        page.replace("notebooks", "companion").replace("/", ".") for page in lessons()
+    ]
     place = {module: n for n, module in enumerate(order)}
-    return sorted(names, key=lambda name: place.get(name.rpartition(".")[0], len(place)))
+    return sorted(
+        names, key=lambda name: place.get(name.rpartition(".")[0], len(place))
+    )
 
 
 def first_figure(name: str) -> tuple[bytes, str]:
@@ -863,7 +868,9 @@ def test_the_glossary_has_letters_and_leads_to_the_lessons(
     page = open_page(context, address, "book/glossary.html").page
     terms = page.locator("article dl.glossary > dt").all_inner_texts()
     assert len({term.lower() for term in terms}) == len(terms)
-    assert page.locator("article dl.glossary > dd > p:not(.where)").count() == len(terms)
+    assert page.locator("article dl.glossary > dd > p:not(.where)").count() == len(
+        terms
+    )
     letters = page.locator("article .letters a").all_inner_texts()
     assert letters == sorted({term[0].upper() for term in terms})
     assert page.locator("article dd .where a").count() > len(terms) / 2
@@ -971,7 +978,8 @@ def test_without_an_address_no_buttons_and_a_warning_stops_the_build(
 
 CLEAN = """<!DOCTYPE html><html lang="en"><head><title>A page</title><link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width">
-<meta name="description" content="A page that is clean but for what is planted.">{head}<style>{style}</style></head><body>
+<meta name="description" content="A page that is clean but for what is planted.">{head}
+<style>{style}</style></head><body>
 <a href="#main-content">Skip to the content</a><main id="main-content"><article><h1>A page</h1>
 {body}</article></main><script>{script}</script></body></html>"""
 COPY = """<div><pre>one = 1</pre><button class="copybtn"

@@ -107,7 +107,7 @@ def test_chapters_stand_in_order_and_those_without_lessons_last():
     assert misplaced_chapters(toc, LESSONS) == []
     # So that "Next" leads from lesson to lesson, and last to what is planned.
     listed = pages(toc)
-    planned = [page for page in toc["parts"][-1]["chapters"]]
+    planned = toc["parts"][-1]["chapters"]
     assert listed[-len(planned) :] == [page["file"] for page in planned]
     assert toc["parts"][-1]["caption"] == "Planned chapters"
 

@@ -11,7 +11,7 @@ from docutils import nodes
 from lessons import Lesson, Page, lessons
 from pygments import lex
 from pygments.lexers import PythonLexer
-from pygments.token import Comment, Keyword, Name, String, Token
+from pygments.token import Comment, Keyword, Name, String
 from sphinx.application import Sphinx
 from sphinx.util.nodes import make_refnode
 
@@ -75,7 +75,9 @@ def first_line(item: object) -> str:
 def inline(text: str) -> list[nodes.Node]:
     """Return a docstring's line as nodes: what stands in backticks is code."""
     parts = re.split(r"(?::\w+:)?``?([^`]+)``?", text)
-    return [nodes.literal("", t) if i % 2 else nodes.Text(t) for i, t in enumerate(parts)]
+    return [
+        nodes.literal("", t) if i % 2 else nodes.Text(t) for i, t in enumerate(parts)
+    ]
 
 
 class Algorithms(Page):
@@ -84,7 +86,10 @@ class Algorithms(Page):
     def run(self) -> list[nodes.Node]:
         """Draw them."""
         app, items = self.env.app, public()
-        own = {n.replace("notebooks/", "companion/").replace("/", "."): n for n in lessons(app)}
+        own = {
+            n.replace("notebooks/", "companion/").replace("/", "."): n
+            for n in lessons(app)
+        }
         found = algorithms()
         order = [m for m in own if m in found] + [m for m in found if m not in own]
         parts: list[nodes.Node] = []
@@ -94,7 +99,9 @@ class Algorithms(Page):
             section += nodes.title("", lesson.title if lesson else module)
             section += self.where(module, lesson)
             for name in found[module]:
-                part = nodes.section(ids=[anchor(module, name)], names=[f"{module}.{name}"])
+                part = nodes.section(
+                    ids=[anchor(module, name)], names=[f"{module}.{name}"]
+                )
                 part += nodes.title("", "", nodes.literal("", name))
                 item = items[f"{module}.{name}"]
                 part += nodes.paragraph("", "", *inline(first_line(item)))
@@ -109,12 +116,21 @@ class Algorithms(Page):
         known = lessons(self.env.app).values()
         of = [lesson] if lesson else [x for x in known if module in x.modules]
         says = nodes.paragraph(classes=["where"])
-        says += [nodes.literal("", module), nodes.Text(", taught in " if lesson else "")]
+        says += [
+            nodes.literal("", module),
+            nodes.Text(", taught in " if lesson else ""),
+        ]
         if of and not lesson:
             says += nodes.Text(", used in ")
         for n, one in enumerate(of):
             says += nodes.Text(", " if n else "")
-            says += make_refnode(self.env.app.builder, self.env.docname, one.name, "", nodes.Text(one.title))
+            says += make_refnode(
+                self.env.app.builder,
+                self.env.docname,
+                one.name,
+                "",
+                nodes.Text(one.title),
+            )
         says += nodes.Text("." if of else ", with no lesson of its own.")
         return says
 

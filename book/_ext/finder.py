@@ -1,7 +1,7 @@
 """The search: an index of every section in its own words, instead of Sphinx's list of words by page.
 
-`search-index.js` holds the prose, so that the page of results needs no other file, also when it is opened without a
-server, and an excerpt is a sentence and not the imports.  How it ranks: book/_static/search.js.
+`search-index.js` holds the prose, so that the page of results needs no other file, also when it is opened without
+a server, and an excerpt is a sentence and not the imports.  How it ranks: book/_static/search.js.
 """
 
 import json

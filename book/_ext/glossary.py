@@ -58,8 +58,10 @@ def link_first_uses(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 def prose(doctree: nodes.document) -> str:
     """Return what a page says outside code, in small letters."""
     blocks = doctree.findall(
-        lambda n: isinstance(n, nodes.paragraph | nodes.title)
-        and not isinstance(n.parent, nodes.footnote)
+        lambda n: (
+            isinstance(n, nodes.paragraph | nodes.title)
+            and not isinstance(n.parent, nodes.footnote)
+        )
     )
     return " ".join(" ".join(b.astext().lower().split()) for b in blocks)
 
@@ -107,7 +109,10 @@ def add_letters(app: Sphinx, doctree: nodes.document) -> None:
         parts: list[nodes.Node] = []
         for letter, items in groups.items():
             place = f"letter-{letter.lower()}"
-            row += [nodes.reference("", letter, refid=place, internal=True), nodes.Text(" ")]
+            row += [
+                nodes.reference("", letter, refid=place, internal=True),
+                nodes.Text(" "),
+            ]
             heading = nodes.rubric("", letter, ids=[place])
             parts += [heading, nodes.definition_list("", *items, classes=["glossary"])]
         glossary.children = []

@@ -1,4 +1,4 @@
-"""Leave out what no page needs: 1.5 MB of icons before the first paint, and MathJax where there are no formulas."""
+"""Leave out what no page needs: 1.5 MB of icons before the first paint, and MathJax without formulas."""
 
 import re
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""What a lesson says about itself, read from its notebook and drawn where it is needed: cards, descriptions, cross-links.
+"""What a lesson says about itself, read from its notebook and drawn where it is needed: cards and descriptions.
 
-Nothing of this is typed a second time: title, subtitle, question, minutes and figure are those of the notebook, order
-and chapters those of the table of contents.
+Nothing of this is typed a second time: title, subtitle, question, minutes and figure are those of the notebook,
+order and chapters those of the table of contents.
 """
 
 import ast
@@ -139,10 +139,11 @@ def picture(source: str, lesson: Lesson, lazy: bool) -> str:
 def card(source: str, lesson: Lesson, level: int = 4) -> str:
     """Return a card: figure, title, question or subtitle, minutes; all of it is the link's target."""
     said = lesson.question or lesson.subtitle
+    link = f'<a href="{href(source, lesson.name)}">{html.escape(lesson.title)}</a>'
     method = f'<p class="method">{html.escape(lesson.subtitle)}</p>'
     return (
         f'<li class="card"><div class="picture">{picture(source, lesson, lazy=True)}</div>'
-        f'<div class="words"><h{level}><a href="{href(source, lesson.name)}">{html.escape(lesson.title)}</a></h{level}>'
+        f'<div class="words"><h{level}>{link}</h{level}>'
         f"<p>{html.escape(said)}</p>{method if said != lesson.subtitle else ''}"
         f'<p class="minutes">{html.escape(lesson.minutes)}</p></div></li>'
     )
