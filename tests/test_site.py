@@ -82,7 +82,10 @@ def source(name: str) -> tuple[str, list[str]]:
             code += fenced(cell.source)
         elif cell.cell_type == "code":
             tags = set(cell.metadata.get("tags", []))
-            code += [] if tags & {"remove-cell", "remove-input"} else [cell.source]
+            shown = not tags & {"remove-cell", "remove-input"}
+            # Of what only shows the package's code the site shows that code alone.
+            if shown and not cell.source.startswith("show_source("):
+                code.append(cell.source)
             removed = tags & {"remove-cell", "remove-output"}
             for output in [] if removed else cell.outputs:
                 text = output.get("data", {}).get("text/markdown", "")
@@ -709,7 +712,7 @@ def test_folded_cells_say_what_they_hold(opened: tuple[str, Opened]) -> None:
 FOLDS = {
     "hide-cell": {"solution"},
     "hide-input": {"code", "test", "check"},
-    "hide-output": {"table", "output"},
+    "hide-output": {"table", "record", "output"},
 }
 
 
@@ -915,11 +918,16 @@ def small_book(folder: Path, url: str, page: str = "# Home\n") -> Path:
     (folder / "_config.yml").write_text(settings, encoding="utf-8")
     toc = "format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/one\n"
     (folder / "_toc.yml").write_text(toc, encoding="utf-8")
-    cells = [
-        nbformat.v4.new_markdown_cell("# One\n\n> **You should know.** It is so."),
-        nbformat.v4.new_code_cell("1", metadata={"tags": ["hide-cell"]}),
-        nbformat.v4.new_code_cell("2", metadata={"tags": ["hide-input"]}),
-    ]
+    cells = [nbformat.v4.new_markdown_cell(f"# One\n\n{BELIEVED}")]
+    for code, tags, output in MARKS:
+        shown = nbformat.v4.new_output(
+            "display_data", data={"text/markdown": output, "text/plain": "x"}
+        )
+        cells.append(
+            nbformat.v4.new_code_cell(
+                code, metadata={"tags": tags.split()}, outputs=[shown] if output else []
+            )
+        )
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     (folder / "notebooks").mkdir()
@@ -928,6 +936,27 @@ def small_book(folder: Path, url: str, page: str = "# Home\n") -> Path:
         (folder / stray).parent.mkdir(parents=True, exist_ok=True)
         (folder / stray).write_text("# A stray\n", encoding="utf-8")
     return folder
+
+
+BELIEVED = (
+    '> **Often believed, and wrong**\n>\n> "It is so." **It is not.** Often it is near.'
+)
+# Code, tags and output of a lesson's cells, one of every kind.
+MARKS = [
+    ("import this", "hide-input", ""),
+    ("claim(1 < 2)", "hide-input claim", "> **✓** One is less. *Checked over these.*"),
+    ("def head():\n    ...", "exercise", ""),
+    ("def check_head(f):\n    f()", "hide-input", "**Not answered yet.** Fill in."),
+    ("def head_solution(): 3", "hide-cell", ""),
+    ("table(rows)", "hide-output", "| a | b |\n| :- | -: |\n| cell | 2 |"),
+    ("evidence", "hide-output", "*Recorded on a day by a program.*"),
+    ("4", "hide-output", "four"),
+    ("show_source(head)", "", "Its code."),
+]
+# How the page reads from top to bottom.
+READS = """Often believed, and wrong | Show the code | One is less | Show the test | claim
+    | tag_exercise | Show the check | check_head | Not answered yet | Show the solution | head_solution
+    | Show the table | table | cell | Show the record | Recorded on | Show the output | Its code"""
 
 
 def addresses(page: Path) -> set[str]:
@@ -951,8 +980,14 @@ def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
     sphinx = {"search.html"}
     assert {name for name in made if not name.startswith("_static/")} == ours | sphinx
     text = (html / "notebooks" / "one.html").read_text(encoding="utf-8")
-    assert '<blockquote class="you-should-know">' in text
-    assert text.index("Show the solution") < text.index("Show the code")
+    assert '<blockquote class="believed">' in text
+    assert '<blockquote class="claim">' in text
+    assert "show_source" not in text
+    rest = text[text.index("<article") :]
+    for words in READS.split("|"):
+        before, found, rest = rest.partition(words.strip())
+        assert found, words
+        assert "Show the" not in re.sub(r"<(h|m).*?>", "", before), words
     # A second time there is nothing to do; what is gone from the sources goes from the site.
     before = (html / "index.html").stat().st_mtime_ns
     (html / "gone.html").touch()

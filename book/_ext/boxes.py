@@ -16,13 +16,19 @@ BOXES = {
 }
 
 
+def is_bare(cell: nodes.container) -> bool:
+    """Tell whether a cell only shows what the package has: there is nothing in it to read or to copy."""
+    return cell.astext().startswith("show_source(")
+
+
 def fold_name(cell: nodes.container) -> str:
     """Say what a folded cell holds."""
+    if "tag_hide-output" in cell["classes"]:
+        if any(cell.findall(nodes.table)):
+            return "table"
+        return "record" if "Recorded on " in cell.astext() else "output"
     if cell["hide_mode"] == "all":
         return "solution"
-    if cell["hide_mode"] == "output":
-        # Of the forms of an output the last chosen is unknown here: a table is one in Markdown.
-        return "table" if any(cell.findall(nodes.table)) else "output"
     if "tag_claim" in cell["classes"]:
         return "test"
     return "check" if re.match(r"(@.*\n)*def check_", cell.astext()) else "code"
@@ -40,11 +46,16 @@ def name_boxes(app: Sphinx, doctree: nodes.document) -> None:
         if first is not None and first.astext() == "symbol":
             table["classes"].append("symbols")
     for cell in doctree.findall(nodes.container):
-        if cell.get("hide_mode"):
+        if cell.get("nb_element") == "cell_code" and is_bare(cell):
+            cell.remove(cell.children[0])
+        elif cell.get("hide_mode"):
             name = fold_name(cell)
             cell["classes"].append(f"fold-{name}")
             cell["prompt_show"] = f"Show the {name}"
             cell["prompt_hide"] = f"Hide the {name}"
+            # What is not read at first is folded with the code that makes it.
+            if cell["hide_mode"] == "output":
+                cell["hide_mode"] = "all"
 
 
 def sentence_first(app: Sphinx, doctree: nodes.document, docname: str) -> None:
