@@ -861,12 +861,17 @@ def test_every_algorithm_is_listed_and_its_lesson_leads_there(
     link = page.locator("article table a", has_text=module).first
     link.click()
     assert page.url.startswith(urljoin(address, f"{ALGORITHMS}.html#"))
-    assert page.locator(f"article section:target:has-text('{module}')").count() == 1
+    page.locator(f"article section:target:has-text('{module}')").wait_for()
     page.close()
 
 
+def html_of(site: Path, name: str) -> str:
+    """A page as it was built."""
+    return (site / f"{name}.html").read_text(encoding="utf-8")
+
+
 def test_the_glossary_has_letters_and_leads_to_the_lessons(
-    context: BrowserContext, address: str
+    context: BrowserContext, address: str, site: Path
 ) -> None:
     page = open_page(context, address, "book/glossary.html").page
     terms = page.locator("article dl.glossary > dt").all_inner_texts()
@@ -877,9 +882,9 @@ def test_the_glossary_has_letters_and_leads_to_the_lessons(
     letters = page.locator("article .letters a").all_inner_texts()
     assert letters == sorted({term[0].upper() for term in terms})
     assert page.locator("article dd .where a").count() > len(terms) / 2
-    page.goto(urljoin(address, f"{lessons()[0]}.html"))
-    assert page.locator("article a.term").count() > 0
     page.close()
+    linked = [name for name in lessons() if 'class="term' in html_of(site, name)]
+    assert len(linked) > len(lessons()) / 2
 
 
 def test_on_a_phone_the_symbols_read_as_rows(
@@ -1286,11 +1291,11 @@ def test_a_search_that_fails_is_seen(
 def test_an_answer_that_is_code_is_seen(
     said: str, tmp_path: Path, context: BrowserContext
 ) -> None:
-    text = """<form><input name="q"></form><p id="search-status">One page.</p>
+    text = """<meta charset="utf-8"><form><input name="q"></form><p id="search-status">One page.</p>
       <ol id="search-results"><li><a href="one.html">One</a><p class="context">{}</p></li></ol>"""
     page = context.new_page()
     with served(tmp_path) as base:
-        (tmp_path / "search.html").write_text(text.format(said))
+        (tmp_path / "search.html").write_text(text.format(said), encoding="utf-8")
         assert "shows" in search_faults(page, base, "one", "one")[0]
     page.close()
 

@@ -48,6 +48,7 @@ def name_boxes(app: Sphinx, doctree: nodes.document) -> None:
     for cell in doctree.findall(nodes.container):
         if cell.get("nb_element") == "cell_code" and is_bare(cell):
             cell.remove(cell.children[0])
+            cell["hide_mode"] = None  # its output is a fold already
         elif cell.get("hide_mode"):
             name = fold_name(cell)
             cell["classes"].append(f"fold-{name}")

@@ -1,7 +1,7 @@
 """The glossary: letters, links from the lessons to it, and from it to the lessons.
 
-A lesson defines a term where it sets it in bold.  That place becomes a link to the glossary, and the entry gets a
-link to the lesson; nothing has to be written for either.
+A lesson defines a term where it sets it in bold.  That place becomes a link to the glossary, or else the first where
+a term of several words is used; and the entry gets a link to the lesson.  Nothing has to be written for either.
 """
 
 import re
@@ -35,24 +35,47 @@ def known_term(words: str, known: dict[str, tuple[str, str]]) -> str | None:
     return next((t for t in (words, singular(words)) if t in known), None)
 
 
+def stands_apart(node: nodes.Node) -> bool:
+    """Tell whether a node belongs to a box, a table, a heading or a link."""
+    apart = nodes.block_quote | nodes.table | nodes.title | nodes.reference
+    while node is not None and not isinstance(node, apart):
+        node = node.parent
+    return node is not None
+
+
 def link_first_uses(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Link what a lesson sets in bold to its entry, the first time."""
+    """Link the terms of a lesson to their entries, each once."""
     if docname not in lessons(app):
         return
     known, seen = terms(app), set()
     for strong in list(doctree.findall(nodes.strong)):
         term = known_term(strong.astext(), known)
-        inside = strong.parent
-        while inside is not None and not isinstance(
-            inside, nodes.block_quote | nodes.table | nodes.title | nodes.reference
-        ):
-            inside = inside.parent
-        if term and term not in seen and inside is None:
+        if term and term not in seen and not stands_apart(strong):
             seen.add(term)
-            words = strong.deepcopy()
-            link = make_refnode(app.builder, docname, *known[term], words)
-            link["classes"].append("term")
-            strong.replace_self(link)
+            strong.replace_self(term_link(app, docname, known[term], strong.deepcopy()))
+    names = sorted((t for t in known if re.search(r"[ -]", t)), key=len, reverse=True)
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, names))})\b", re.IGNORECASE)
+    subtitle = next(iter(doctree.findall(nodes.paragraph)), None)
+    for text in [t for t in doctree.findall(nodes.Text) if not stands_apart(t)]:
+        if text.parent is subtitle:
+            continue
+        words = text.astext()
+        found = isinstance(text.parent, nodes.paragraph) and pattern.search(words)
+        if found and found[1].lower() not in seen:
+            seen.add(found[1].lower())
+            place = known[found[1].lower()]
+            link = term_link(app, docname, place, nodes.Text(found[1]))
+            before, after = words[: found.start()], words[found.end() :]
+            text.parent.replace(text, [nodes.Text(before), link, nodes.Text(after)])
+
+
+def term_link(
+    app: Sphinx, docname: str, place: tuple[str, str], words: nodes.Node
+) -> nodes.reference:
+    """Return a quiet link to an entry."""
+    link = make_refnode(app.builder, docname, *place, words)
+    link["classes"].append("term")
+    return link
 
 
 def prose(doctree: nodes.document) -> str:
