@@ -14,7 +14,7 @@ help:  ## list these commands
 
 # The stamp is newer than what it was made from, or the environment is brought up to date.
 $(VENV)/test.stamp: pyproject.toml constraints.txt tools/install.py
-	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 or newer, or name one: make book PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) tools/install.py $(VENV) test
 	@touch $@
 

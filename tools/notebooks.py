@@ -6,6 +6,7 @@ same and comes from here; it carries the repository's address from _config.yml.
 
 import concurrent.futures
 import json
+import multiprocessing
 import os
 import sys
 from pathlib import Path
@@ -14,7 +15,6 @@ import jupytext
 import nbformat
 import yaml
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
@@ -97,16 +97,22 @@ def main(lessons: list[str]) -> None:
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"
     os.environ["TQDM_DISABLE"] = "1"
+    # Spawned, not forked: a copy of a process that has threads may hang.
+    fresh = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
-        max_workers=min(2, os.cpu_count() or 1)
+        max_workers=min(2, os.cpu_count() or 1), mp_context=fresh
     ) as pool:
         running = {pool.submit(record, path): path for path in paths}
         for done in concurrent.futures.as_completed(running):
             name = running[done].relative_to(ROOT)
             try:
                 print(f"{name}: recorded in {done.result():.0f} s of CPU", flush=True)
-            except CellExecutionError as error:
-                sys.exit(f"{name} failed; its record is unchanged.\n{error}")
+            except Exception as error:  # an error in a cell, a kernel that died, a file that is no notebook
+                lesson = running[done].relative_to(FOLDER).with_suffix("").as_posix()
+                sys.exit(
+                    f"{name} failed, and its record is unchanged. Mend what is said below and run "
+                    f"make notebooks LESSON={lesson} again.\n{error}"
+                )
 
 
 if __name__ == "__main__":
