@@ -1,7 +1,7 @@
 """The glossary: letters, links from the lessons to it, and from it to the lessons.
 
-A lesson defines a term where it sets it in bold.  That place becomes a link to the glossary, or else the first where
-a term of several words is used; and the entry gets a link to the lesson.  Nothing has to be written for either.
+A lesson defines a term where it sets it in bold.  That place becomes a link to the glossary, or else the first
+where a term of several words is used; and the entry gets a link to the lesson.  Nothing is written for either.
 """
 
 import re
