@@ -24,6 +24,7 @@ import nbformat
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
+from filelock import FileLock
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -196,9 +197,11 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture(scope="module")
-def site() -> Path:
-    """The folder of the whole site."""
-    return build()
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the whole site; a second worker waits until the first has built it."""
+    shared = tmp_path_factory.getbasetemp().parent
+    with FileLock(shared / "site.lock"):
+        return build()
 
 
 @pytest.fixture(scope="module")
