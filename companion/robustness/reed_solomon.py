@@ -126,6 +126,11 @@ class ReedSolomon:
         # What each leading symbol takes off the rest in a step of long division.
         table = self._log[:, None] + self._log[generator[1:]]  # (q, n - k)
         self._multiples = self._exp[table]
+        # Row i: the remainder of x^(n - 1 - i), what a 1 at place i adds to the checks.
+        self._rows_of_one = np.tile(generator[1:], (self.k, 1))
+        for i in range(self.k - 2, -1, -1):  # times x
+            row = self._rows_of_one[i + 1]
+            self._rows_of_one[i] = np.append(row[1:], 0) ^ self._multiples[row[0]]
 
     def _rows(self, words: ArrayLike, length: int) -> Symbols:
         """Return rows of so many symbols as a new array."""
@@ -146,6 +151,9 @@ class ReedSolomon:
 
     def _check_symbols(self, messages: Symbols) -> Symbols:
         """Divide ``message(x) * x^(n-k)`` by g and return the remainder: (B, k) to (B, n - k)."""
+        if len(messages) <= 8:  # too few to be worth a loop over the symbols
+            terms = self._times(messages[:, :, None], self._rows_of_one)
+            return np.asarray(np.bitwise_xor.reduce(terms, axis=1))
         remainder = np.zeros((len(messages), self.n - self.k), dtype=self._exp.dtype)
         for symbol in messages.T:
             step = self._multiples.take(remainder[:, 0] ^ symbol, axis=0)

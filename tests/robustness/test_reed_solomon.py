@@ -278,6 +278,23 @@ def test_the_standard_code_corrects_sixteen_errors_in_a_large_batch_and_row_by_r
     np.testing.assert_array_equal(one, message[0])
 
 
+@pytest.mark.parametrize(
+    "code", [RS73, ReedSolomon(15, 9, 0x19, 0), ReedSolomon(60, 33, 0x409, 2)]
+)
+def test_a_word_alone_is_coded_as_in_a_batch(code):
+    rng = np.random.default_rng(11)
+    message = rng.integers(0, code.q, (30, code.k))
+    words = code.encode(message)
+    received = words.copy()
+    for row in received:
+        row[rng.choice(code.n, rng.integers(0, code.t + 2), replace=False)] ^= 1
+    together = code.decode(received)
+    for size in (1, 8, 9):
+        np.testing.assert_array_equal(code.encode(message[:size]), words[:size])
+        for part, whole in zip(code.decode(received[:size]), together, strict=True):
+            np.testing.assert_array_equal(part, whole[:size])
+
+
 def test_a_large_field_and_codes_without_power_to_correct():
     rng = np.random.default_rng(3)
     code = ReedSolomon(30, 20, 0x1002D)
