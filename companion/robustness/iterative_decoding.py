@@ -383,14 +383,7 @@ def bec_threshold(l: int, r: int) -> float:
     0.4294
     """
     l, r = _degrees(l, r)
-
-    def log_ratio(x: Floats) -> Floats:
-        """Return the logarithm of the quotient, which neither overflows nor divides by zero."""
-        # 1 - (1 - x)^(r - 1) without cancellation for small x.
-        y = -np.expm1((r - 1) * np.log1p(-x))
-        return np.asarray(np.log(x) - (l - 1) * np.log(y))
-
-    return float(np.exp(_lowest(log_ratio, 1.0)))
+    return float(np.exp(_lowest(lambda x: _log_quotient(x, l, r), 1.0)))
 
 
 def gallager_a_threshold(l: int, r: int) -> float:
@@ -518,6 +511,12 @@ def _all_but_one(v: Floats, out: Floats) -> None:
     np.clip(out, -largest, largest, out=out)
     np.arctanh(out, out=out)
     out *= 2
+
+
+def _log_quotient(x: Floats, l: int, r: int) -> Floats:
+    """Return the logarithm of x / y(x), which neither overflows nor divides by zero."""
+    # 1 - (1 - x)^(r - 1) without cancellation for small x.
+    return np.asarray(np.log(x) - (l - 1) * np.log(-np.expm1((r - 1) * np.log1p(-x))))
 
 
 def _least_p(x: Floats, l: int, r: int) -> Floats:

@@ -618,7 +618,9 @@ table(["work", "its time / ours"], rows, digits=4)
 # %% tags=["hide-output"]
 same = evidence.results["linear_codes"]
 names = ["code", "corrects", "words", "bits_that_differ"]
-table(["BCH code", *names[1:3], "bits that differ"], [[r[n] for n in names] for r in same])
+table(
+    ["BCH code", *names[1:3], "bits that differ"], [[r[n] for n in names] for r in same]
+)
 
 # %% tags=["hide-output"]
 evidence

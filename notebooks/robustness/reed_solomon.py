@@ -324,7 +324,9 @@ exact = np.array([miscorrection_rate(15, 11, 16, int(e)) for e in errors])
 fig, (left, side) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=[1.25, 1])
 bottom = np.zeros(len(errors))
 for share, colour, label in zip(
-    shares.mean(axis=2), ("green", "red", "sky"), ("right", "wrong, unnoticed", "refused")
+    shares.mean(axis=2),
+    ("green", "red", "sky"),
+    ("right", "wrong, unnoticed", "refused"),
 ):
     left.bar(errors, share, bottom=bottom, color=COLOURS[colour], label=label)
     bottom = bottom + share
@@ -472,7 +474,10 @@ def check_bytes(p, wanted):
 def check_check_bytes(attempt):
     answers = [attempt(0.01, 1e-9), attempt(0.001, 1e-9)]
     mistakes = {
-        "That is t, how many errors are corrected; each costs two check bytes.": [17, 7],
+        "That is t, how many errors are corrected; each costs two check bytes.": [
+            17,
+            7,
+        ],
         "Two too few: that is the last number that does not suffice.": [32, 12],
     }
     check_answer(None if None in answers else answers, [34, 14], mistakes)
@@ -513,26 +518,19 @@ def lost_block(p):
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_lost_block(attempt):
-    p = 0.01
-    copies = failure_probability(3, 2, p)
-    right = np.log10([copies, failure_probability(14, 4, p)])
-    mistakes = {
-        "You treated the lost parts as errors, t = 2; but you know which are gone.": [
-            copies,
-            failure_probability(14, 2, p),
-        ],
-        "Copies are not outvoted here: a single surviving one is enough.": [
-            failure_probability(3, 1, p),
-            failure_probability(14, 4, p),
-        ],
-        "The word has fourteen parts, not ten: the check parts die as well.": [
-            copies,
-            failure_probability(10, 4, p),
-        ],
-    }
-    mistakes = {reason: np.log10(wrong) for reason, wrong in mistakes.items()}
-    answer = attempt(p)
-    check_answer(None if answer is None else np.log10(answer), right, mistakes)
+    copies, coded = failure_probability(3, 2, 0.01), failure_probability(14, 4, 0.01)
+    wrong = [(copies, failure_probability(14, 2, 0.01))]
+    wrong += [(failure_probability(3, 1, 0.01), coded)]
+    wrong += [(copies, failure_probability(10, 4, 0.01))]
+    reasons = [
+        "You treated lost parts as errors, t = 2; but you know which are gone.",
+        "Copies are not outvoted here: a single surviving one is enough.",
+        "The word has fourteen parts, not ten: the check parts die as well.",
+    ]
+    answer = attempt(0.01)
+    answer = None if answer is None else np.log10(answer)
+    mistakes = dict(zip(reasons, np.log10(wrong)))
+    check_answer(answer, np.log10([copies, coded]), mistakes)
 
 
 check_lost_block(lost_block)
