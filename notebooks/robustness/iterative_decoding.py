@@ -20,7 +20,7 @@
 # LDPC codes, decoded by peeling and by belief propagation: simple checks that talk to one another.
 #
 # Google watched the flash drives of its data centres for six years and many millions of drive days {cite}`schroeder2016`.
-# They had to be replaced less often than hard disks, but they lost data more often, because more bits were wrong than the drive's own code could put right.
+# They had to be replaced less often than hard disks, but they reported uncorrectable errors more often: more bits were wrong than the drive's own code could put right.
 #
 # **How bad may a channel be before nothing helps, and how near to that limit can you get with a decoder that is quick enough to build?**
 #
@@ -281,7 +281,7 @@ claim(
 # %% [markdown]
 # All three families have rate $1/2$, and yet the threshold falls as checks are added.
 # Are more checks bad, then?
-# Not the code gets worse but the decoder.
+# It is not the code that gets worse, it is the decoder.
 # The control is a decoder that solves all checks at once, by elimination: nothing can recover more, but its work grows with the cube of the length.
 
 # %%
@@ -520,7 +520,7 @@ table(
 # > **They make the code stronger and peeling weaker.** At equal rate (5, 10) codes lose more blocks than (3, 6) codes under peeling, and fewer if all checks are solved at once.
 # >
 # > "The beliefs are probabilities."
-# > **Only without cycles.** With cycles they are too sure of themselves, so do not report them as confidence.
+# > **Only without cycles.** With cycles evidence is counted more than once, so do not report them as confidence.
 # >
 # > "All checks are satisfied, so the message is right."
 # > **It is a code word, perhaps another one.** A check sum over the message, such as a CRC, tells you whether it is the one that was sent.

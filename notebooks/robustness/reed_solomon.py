@@ -20,7 +20,7 @@
 # Berlekamp, Massey, Chien and Forney repair whole bytes; a count says how often the repair is wrong.
 #
 # By 2014 Facebook kept more than 65 petabytes of photos and videos not as whole copies but as Reed-Solomon code words, ten parts of data with four of check {cite}`muralidhar2014`.
-# It still survives the loss of disks, racks and even a data centre, with 2.1 to 2.8 bytes on disk for every byte of data instead of 3.6.
+# It still survives the loss of disks, racks and even a data centre, with 2.1 or 2.8 bytes on disk for every byte of data instead of 3.6.
 #
 # **How can a few check bytes undo more damage than whole copies, and what happens when the damage is more than they can undo?**
 #
@@ -447,7 +447,7 @@ claim(
 #
 # **Strengths**: no code of the same length and rate has a larger distance, bursts inside a symbol cost one error, and the chance of a confident mistake can be counted.
 #
-# **Limits**: a cliff beyond $t$; one symbol's worth of certainty only, so a receiver that knows how sure it is of each bit does better with [iterative decoding](iterative_decoding.ipynb); and words no longer than the field has symbols.
+# **Limits**: a cliff beyond $t$; symbols are taken as right or wrong, so a receiver that knows how sure it is of each bit throws that away (see [Iterative decoding](iterative_decoding.ipynb)); and words are no longer than the field has symbols.
 # These codes, used on storage, repair what was stored, not what was computed wrongly before it was stored.
 #
 # **Who is harmed when it fails**: the people whose scans or records lie in an archive that reports *corrected*, where the program that reads it never looks at how much was corrected, or whether it was refused.
