@@ -66,7 +66,7 @@ def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:
     n : int
         Number of bits; `r` divides ``n * l``.
     l, r : int
-        Checks per bit and bits per check, ``2 <= l <= m`` and ``l < r <= n``.
+        Checks per bit and bits per check, ``2 <= l < r <= n``.
     rng : numpy.random.Generator
         The source of randomness.
 
@@ -93,7 +93,7 @@ def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:
     """
     l, r = _degrees(l, r)
     n = check_integer("n", n, r)
-    if n * l % r or n * l // r < l:
+    if n * l % r:
         raise ValueError(
             f"n * l must be a multiple of r and n at least r, got n={n}, l={l}, r={r}"
         )

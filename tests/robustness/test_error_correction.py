@@ -108,6 +108,13 @@ def test_the_syndrome_of_a_hamming_code_is_the_position_of_the_error(r):
     assert (code.n, code.k) == (2**r - 1, 2**r - 1 - r)
 
 
+def test_parity_bits_stand_at_the_powers_of_two_and_the_message_in_order_between_them():
+    code = hamming(3)
+    assert code.message_positions.tolist() == [2, 4, 5, 6]
+    np.testing.assert_array_equal(code.encode([1, 0, 1, 1]), [0, 1, 1, 0, 0, 1, 1])
+    np.testing.assert_array_equal(secded(4).message_positions, [3, 5, 6, 7])
+
+
 def test_hamming_codes_are_perfect_so_two_errors_always_end_in_a_wrong_word():
     code = hamming(3)
     assert (code.decode(_all_words(2, 7))[1] >= 0).all()
@@ -157,6 +164,18 @@ def test_secded_words_have_the_published_lengths_and_powers(k, n):
     assert (decoded == message).all()
     assert (corrected == 1).all()
     assert (code.decode(word ^ _patterns(n, 2))[1] == -1).all()
+
+
+def test_secded_codes_of_every_length_have_distance_four():
+    for k in range(1, 130):
+        code = secded(k)  # corrects one error, or this raises
+        r = code.n - k - 1
+        assert 2 ** (r - 1) - r < k <= 2**r - r - 1 or (k, r) == (1, 2)
+        with pytest.raises(ValueError, match="corrects must be at most 1 "):
+            LinearCode(code.parity_check, 2)
+        columns = (1 << np.arange(r + 1)) @ code.parity_check.astype(int)
+        assert (columns >> r == 1).all()  # odd: no two and no three sum to zero
+        assert len(set(columns.tolist())) == code.n
 
 
 def _naive_secded(words, code):
@@ -307,7 +326,7 @@ def test_failure_probabilities_are_exact_far_out():
     np.testing.assert_allclose(tiny, [2556e-200, 2556e-300], rtol=6900 * 2.3e-16)
     assert failure_probability(10**6, 10**6, 0.5) == 0
     assert failure_probability(10**6, 0, 1.0) == 1
-    np.testing.assert_array_equal(failure_probability(5, 5, np.zeros((2, 3))), 0)
+    np.testing.assert_array_equal(failure_probability(5, 5, np.ones((2, 3))), 0)
     np.testing.assert_array_equal(
         failure_probability(3, 1, np.array([0, 1], dtype=np.int8)), [0, 1]
     )
@@ -382,6 +401,11 @@ def test_words_of_the_wrong_length_or_with_symbols_outside_the_field_are_refused
         ),
         (lambda: LinearCode([[1, 0, 2]], 0), ValueError, "integers from 0 to 1"),
         (lambda: LinearCode([[1, 1, 1]], 1), ValueError, "corrects must be at most 0"),
+        (
+            lambda: LinearCode([[1, 0, 0], [0, 1, 0]], 1),  # bit 2 is in no check
+            ValueError,
+            "corrects must be at most 0",
+        ),
         (lambda: LinearCode(np.eye(25, 26, dtype=int), 1), ValueError, "for its table"),
     ],
 )

@@ -122,10 +122,13 @@ def test_parity_checks_may_come_in_any_form(form):
     )
 
 
-def test_the_callers_sparse_matrix_stays_as_it_was_also_where_it_shares_its_indices():
+@pytest.mark.parametrize("kind", [np.uint8, np.int64])
+def test_the_callers_sparse_matrix_stays_as_it_was_also_where_it_shares_its_indices(
+    kind,
+):
     # Two codes on one pattern: were the indices of one sorted in place, the other's values would move.
     indices, indptr = np.array([2, 1, 0, 3, 2]), np.array([0, 3, 5])
-    H = sparse.csr_array((np.ones(5, np.uint8), indices, indptr), shape=(2, 4))
+    H = sparse.csr_array((np.ones(5, kind), indices, indptr), shape=(2, 4))
     other = sparse.csr_array((np.arange(5.0), indices, indptr), shape=(2, 4))
     before = other.toarray()
     erased = np.array([False, False, True, True])
@@ -178,6 +181,9 @@ def test_an_edge_named_twice_is_refused_also_where_its_sum_would_wrap_to_one():
         )
         with pytest.raises(ValueError, match="parity_check must hold integers from 0"):
             TannerGraph(H)
+    row = (np.ones(2, np.uint8), np.array([0, 0]), np.array([0, 2]))
+    with pytest.raises(ValueError, match="parity_check must hold integers from 0"):
+        TannerGraph(sparse.csr_array(row, shape=(1, 2)))
 
 
 # Peeling
@@ -200,6 +206,25 @@ def test_what_peeling_leaves_is_the_largest_stopping_set_for_every_erasure_patte
     _, left = peel(H, np.zeros(subsets.shape, dtype=int), subsets)
     np.testing.assert_array_equal(left, union)
     assert (_naive_one_sweep(H, subsets) != union).any()
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.integers(1, 6), st.integers(2, 10), st.integers(0, 2**32 - 1))
+def test_peeling_irregular_codes_is_peeling_one_bit_after_the_other(m, n, seed):
+    rng = np.random.default_rng(seed)
+    H = (rng.random((m, n)) < 0.4).astype(int)
+    H[np.arange(m), rng.integers(0, n, m)] = 1
+    words = _code_words(H)
+    sent = words[rng.integers(0, len(words), 20)]
+    erased = rng.random((20, n)) < 0.5
+    filled, left = peel(H, sent, erased)
+    for word, lost, got, still in zip(sent, erased, filled, left, strict=True):
+        unknown = lost.copy()
+        while (H @ unknown == 1).any():
+            check = H[(H @ unknown == 1).argmax()] == 1
+            unknown[(check & unknown).argmax()] = False
+        np.testing.assert_array_equal(still, unknown)
+        np.testing.assert_array_equal(got, np.where(unknown, 0, word))
 
 
 def test_peeling_returns_the_sent_word_wherever_it_claims_to_know_it():
