@@ -396,7 +396,7 @@ def crc32(data: bytes | bytearray | memoryview, value: int = 0) -> int:
 
     Notes
     -----
-    Equal to ``zlib.crc32``, which is about a thousand times as fast: use that one.  This one can be read.
+    Equal to ``zlib.crc32``, which is hundreds of times as quick: use that one.  This one can be read.
 
     References
     ----------

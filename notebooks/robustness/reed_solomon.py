@@ -599,8 +599,8 @@ speed = evidence.results["speed"]
 ratios = speed["ratios"]
 Markdown(
     "On a single word the book is the slower one: galois decodes it in "
-    f"{ratios['decode_one_word_galois_over_ours']:.1f} times its time, and it does not "
-    "take known erasures, of which reedsolo fills in twice as many as errors. "
+    f"{ratios['decode_one_word_galois_over_ours']:.1f} of the book's time, and the book does "
+    "not take known erasures, of which reedsolo fills in twice as many as errors. "
     "In a batch of 1000 words, where all take each step together, galois takes "
     f"{ratios['decode_galois_over_ours']:.0f} times as long, and reedsolo, as pip "
     f"installs it, {ratios['decode_reedsolo_over_ours']:.0f} times; reedsolo also ships "
