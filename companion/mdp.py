@@ -48,7 +48,9 @@ __all__ = [
     "linear_program",
     "modified_policy_iteration",
     "occupancy",
+    "policy_chain",
     "policy_iteration",
+    "policy_probabilities",
     "policy_value",
     "sample_next",
     "value_iteration",
@@ -500,8 +502,99 @@ def policy_value(mdp: MDP, policy: ArrayLike) -> Floats:
     >>> policy_value(mdp, [0, 0]).round(4)
     array([5.2632, 0.    ])
     """
-    kernel, reward = _under(mdp, policy)
+    kernel, reward = policy_chain(mdp, policy)
     return _solve(kernel, mdp.discount, reward)
+
+
+def policy_chain(mdp: MDP, policy: ArrayLike) -> tuple[Any, Floats]:
+    r"""Return the Markov chain that a policy makes of the process, and what each state then pays.
+
+    .. math:: P_\pi(s, s') = \sum_a \pi(a \mid s)\, P(s' \mid s, a), \qquad
+              r_\pi(s) = \sum_a \pi(a \mid s)\, r(s, a).
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process.
+    policy : (S,) integers or (S, A) probabilities
+        An action per state, or a distribution over actions per state.
+
+    Returns
+    -------
+    kernel : (S, S) ndarray or csr_array
+        The chain's rows, a new array; sparse where the process is.
+    reward : (S,) ndarray
+        Expected reward per step.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the policy is refused by `policy_probabilities`.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> policy_chain(mdp, [0, 1])
+    (array([[0.9, 0.1],
+           [1. , 0. ]]), array([ 1., -2.]))
+    """
+    policy = np.asarray(policy)
+    if policy.ndim == 1:
+        return _chain(mdp, _actions(mdp, policy))
+    probability = policy_probabilities(mdp, policy)
+    # (S, S*A) @ (S*A, S): row s mixes the A rows of state s.
+    mix = sparse.csr_array(
+        (
+            probability.ravel(),
+            np.arange(probability.size),
+            np.arange(mdp.states + 1) * mdp.actions,
+        ),
+        shape=(mdp.states, probability.size),
+    )
+    paid = np.multiply(
+        probability, mdp.reward, out=np.zeros_like(probability), where=probability > 0
+    )
+    return mix @ mdp.rows, paid.sum(axis=1)
+
+
+def policy_probabilities(mdp: MDP, policy: ArrayLike) -> Floats:
+    """Return a policy as probabilities.
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process.
+    policy : (S,) integers or (S, A) probabilities
+        An action per state, or a distribution over actions per state.
+
+    Returns
+    -------
+    (S, A) ndarray
+        A distribution over actions per state; probabilities are not copied.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the policy has the wrong shape, is no distribution, or chooses an unavailable action.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> policy_probabilities(mdp, [0, 1])
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    policy = np.asarray(policy)
+    if policy.ndim == 1:
+        return np.eye(mdp.actions)[_actions(mdp, policy)]
+    probability = check_stochastic(
+        "policy", real_array("policy", policy, mdp.reward.shape)
+    )
+    if probability[np.isneginf(mdp.reward)].any():
+        raise ValueError(
+            "policy must give unavailable actions no probability, got some"
+        )
+    return probability
 
 
 def occupancy(mdp: MDP, policy: ArrayLike, start: ArrayLike) -> Floats:
@@ -541,9 +634,9 @@ def occupancy(mdp: MDP, policy: ArrayLike, start: ArrayLike) -> Floats:
            [0.   , 0.826]])
     """
     start = check_stochastic("start", real_array("start", start, (mdp.states,)))
-    kernel, _ = _under(mdp, policy)
+    kernel, _ = policy_chain(mdp, policy)
     visits = _solve(kernel.T, mdp.discount, start)
-    return np.asarray(visits[:, None] * _probabilities(mdp, policy))
+    return np.asarray(visits[:, None] * policy_probabilities(mdp, policy))
 
 
 def sample_next(
@@ -640,27 +733,6 @@ def _best(q: Floats) -> Floats:
     return np.asarray(np.ascontiguousarray(q.T).max(axis=0))
 
 
-def _under(mdp: MDP, policy: ArrayLike) -> tuple[Any, Floats]:
-    """The chain and the reward that a policy leaves: ``P_pi`` (S, S), a new array, and ``r_pi`` (S,)."""
-    policy = np.asarray(policy)
-    if policy.ndim == 1:
-        return _chain(mdp, _actions(mdp, policy))
-    probability = _probabilities(mdp, policy)
-    # (S, S*A) @ (S*A, S): row s mixes the A rows of state s.
-    mix = sparse.csr_array(
-        (
-            probability.ravel(),
-            np.arange(probability.size),
-            np.arange(mdp.states + 1) * mdp.actions,
-        ),
-        shape=(mdp.states, probability.size),
-    )
-    paid = np.multiply(
-        probability, mdp.reward, out=np.zeros_like(probability), where=probability > 0
-    )
-    return mix @ mdp.rows, paid.sum(axis=1)
-
-
 def _chain(mdp: MDP, policy: Integers) -> tuple[Any, Floats]:
     chosen = np.arange(mdp.states) * mdp.actions + policy
     return mdp.rows[chosen], mdp.reward.ravel()[chosen]
@@ -679,21 +751,6 @@ def _actions(mdp: MDP, policy: ArrayLike) -> Integers:
             f"policy must choose available actions, {policy[state]} is not available in state {state}"
         )
     return policy
-
-
-def _probabilities(mdp: MDP, policy: ArrayLike) -> Floats:
-    """A policy as (S, A) probabilities."""
-    policy = np.asarray(policy)
-    if policy.ndim == 1:
-        return np.eye(mdp.actions)[_actions(mdp, policy)]
-    probability = check_stochastic(
-        "policy", real_array("policy", policy, mdp.reward.shape)
-    )
-    if probability[np.isneginf(mdp.reward)].any():
-        raise ValueError(
-            "policy must give unavailable actions no probability, got some"
-        )
-    return probability
 
 
 def _indices(name: str, value: ArrayLike, count: int) -> Integers:

@@ -16,7 +16,9 @@ from companion.mdp import (
     linear_program,
     modified_policy_iteration,
     occupancy,
+    policy_chain,
     policy_iteration,
+    policy_probabilities,
     policy_value,
     sample_next,
     value_iteration,
@@ -619,3 +621,26 @@ def test_policy_iteration_ends_where_rounding_flips_between_tied_actions():
     # The bounds are as wide as the residual of one solve over 1 - discount.
     residual = rounding(2 * mdp.states, solution.value.max()) + backup_error(mdp, 1.0)
     assert (solution.upper - solution.lower).max() < 2 * residual / (1 - mdp.discount)
+
+
+def test_the_chain_of_a_policy_mixes_rows_and_rewards():
+    rng = np.random.default_rng(0)
+    rows, policy = rng.dirichlet(np.ones(4), (4, 3)), rng.dirichlet(np.ones(3), 4)
+    policy[0] = 1, 0, 0
+    reward = rng.normal(size=(4, 3))
+    reward[0, 1] = -np.inf  # not available, and not chosen
+    for table in (rows, sparse.csr_array(rows.reshape(12, 4))):
+        mdp = MDP(table, reward, 0.9)
+        kernel, paid = policy_chain(mdp, policy)
+        kernel = kernel.toarray() if sparse.issparse(kernel) else kernel
+        # A sum of three products: three eps, times ten.
+        np.testing.assert_allclose(
+            kernel, np.einsum("sa,san->sn", policy, rows), atol=7e-15
+        )
+        finite = np.where(policy > 0, reward, 0)
+        np.testing.assert_allclose(paid, (policy * finite).sum(1), atol=7e-15)
+        np.testing.assert_array_equal(policy_probabilities(mdp, policy), policy)
+        chosen = policy_probabilities(mdp, [0, 1, 2, 0])
+        np.testing.assert_array_equal(chosen, np.eye(3)[[0, 1, 2, 0]])
+        with pytest.raises(ValueError, match="policy must choose available"):
+            policy_chain(mdp, [1, 0, 0, 0])
