@@ -17,6 +17,7 @@ __all__ = [
     "check_probability",
     "check_seed",
     "check_stochastic",
+    "integer_array",
     "real_array",
 ]
 
@@ -322,3 +323,51 @@ def check_stochastic(name: str, value: ArrayLike) -> NDArray[np.float64]:
             f"{name} must sum to 1 along its last axis, got {array[row].sum():.12g}{where}"
         )
     return array
+
+
+def integer_array(
+    name: str, value: ArrayLike, low: int, high: int
+) -> NDArray[np.int64]:
+    """Return `value`, of any shape, as int64 if every entry is an integer from `low` to `high`.
+
+    The range is checked before the conversion, so that no width of integers wraps around.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : array_like
+        Integers or bools.
+    low, high : int
+        The range, both ends included.
+
+    Returns
+    -------
+    ndarray of int64
+        The same numbers, in an array of their own.
+
+    Raises
+    ------
+    TypeError
+        If `value` does not hold integers.
+    ValueError
+        If an entry is out of range.
+
+    Examples
+    --------
+    >>> integer_array("word", np.array([1, 0], dtype=np.int8), 0, 1)
+    array([1, 0])
+    """
+    try:
+        array = np.asarray(value)
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise TypeError(f"{name} must be an array of integers: {error}") from None
+    if array.dtype.kind not in "biu":
+        came = type(value).__name__ if array.dtype == object else array.dtype
+        raise TypeError(f"{name} must hold integers, got {came}")
+    if array.size and (array.min() < low or array.max() > high):
+        raise ValueError(
+            f"{name} must hold integers from {low} to {high}, "
+            f"got {array.min()} to {array.max()}"
+        )
+    return array.astype(np.int64)
