@@ -166,7 +166,9 @@ error = np.abs(every - P).sum(axis=1)
 allowed = (every >= 0).all(axis=1) & (error <= 0.4 + 1e-9)
 claim(
     "No distribution that is off by 0.4 or less is worth less than 4.2.",
-    bool(abs((every[allowed] @ v).min() - 4.2) < 1e-12 and abs(worst.value - 4.2) < 1e-12),
+    bool(
+        abs((every[allowed] @ v).min() - 4.2) < 1e-12 and abs(worst.value - 4.2) < 1e-12
+    ),
     over=f"all {allowed.sum()} of them in steps of one hundredth",
 )
 
@@ -194,7 +196,9 @@ def worst_row(P, v, radius):
 
 
 for kappa in (0, 0.4, 1.2, 2):
-    np.testing.assert_allclose(worst_row(P, v, kappa), worst_case_l1(P, v, kappa).kernel)
+    np.testing.assert_allclose(
+        worst_row(P, v, kappa), worst_case_l1(P, v, kappa).kernel
+    )
 
 # %% [markdown]
 # The package sorts once for all rows of a model.
@@ -609,9 +613,7 @@ l1 = evidence.results["l1_against_linear_program"]
 kl = evidence.results["kl_against_conic_program"]
 solvers = evidence.results["robust_solver_against_sweeps"]
 sizes = [f"n={n}" for n in (10, 50, 200)]
-one, batch = (
-    [l1[n][k] for n in sizes] for k in ("ratio_one_row", "ratio_20_rows")
-)
+one, batch = ([l1[n][k] for n in sizes] for k in ("ratio_one_row", "ratio_20_rows"))
 equal = [s["ratio_at_equal_gap"] for s in solvers.values()]
 Markdown(
     "The book's code knows three sets and finite tables, where cvxpy takes any convex "
