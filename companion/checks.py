@@ -9,7 +9,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["check_integer", "check_probability", "check_stochastic", "real_array"]
+__all__ = [
+    "check_fitted",
+    "check_generator",
+    "check_integer",
+    "check_number",
+    "check_probability",
+    "check_seed",
+    "check_stochastic",
+    "real_array",
+]
 
 
 def real_array(
@@ -34,18 +43,23 @@ def real_array(
     Raises
     ------
     TypeError
-        If `value` does not hold real numbers.
+        If `value` does not hold real numbers: nothing, text, rows of unequal length, a sparse matrix, a tensor
+        that requires gradients.
     ValueError
-        If the shape differs or an entry is NaN or infinite.
+        If the shape differs or an entry is NaN, infinite or too large for float64.
 
     Examples
     --------
     >>> real_array("start", [1, 2], (2,))
     array([1., 2.])
     """
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise TypeError(f"{name} must be an array of real numbers: {error}") from None
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold real numbers, got {array.dtype}")
+        came = type(value).__name__ if array.dtype == object else array.dtype
+        raise TypeError(f"{name} must hold real numbers, got {came}")
     fits = shape is None or (
         array.ndim == len(shape)
         and all(
@@ -54,9 +68,66 @@ def real_array(
     )
     if not fits:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float64, copy=False)
     if not np.isfinite(array).all():
         raise ValueError(f"{name} must be finite, got NaN or infinity")
-    return array.astype(np.float64, copy=False)
+    return array
+
+
+def check_number(
+    name: str,
+    value: object,
+    low: float = -np.inf,
+    high: float = np.inf,
+    ends: str = "[]",
+) -> float:
+    """Return `value` as a float if it is one finite real number of an interval.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : float
+        A number of Python or NumPy, or an array of no dimensions; a bool is refused.
+    low, high : float
+        The interval's ends.
+    ends : {"[]", "[)", "(]", "()"}
+        Its brackets: a square one includes the end, a round one leaves it out.
+
+    Returns
+    -------
+    float
+        The same number.
+
+    Raises
+    ------
+    TypeError
+        If `value` is no real number.
+    ValueError
+        If it is NaN, infinite or outside the interval.
+
+    Examples
+    --------
+    >>> check_number("discount", 0.9, 0, 1, "[)")
+    0.9
+    >>> check_number("discount", 1, 0, 1, "[)")
+    Traceback (most recent call last):
+    ValueError: discount must lie in [0, 1), got 1
+    """
+    array = real_array(name, value, ())  # type: ignore[arg-type]
+    if np.asarray(value).dtype.kind == "b":
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    number = float(array)
+    above = low <= number if ends[0] == "[" else low < number
+    below = number <= high if ends[1] == "]" else number < high
+    if not (above and below):
+        left = ends[0] if low > -np.inf else "("
+        right = ends[1] if high < np.inf else ")"
+        raise ValueError(
+            f"{name} must lie in {left}{low:g}, {high:g}{right}, got {number:g}"
+        )
+    return number
 
 
 def check_integer(name: str, value: object, low: int, high: int | None = None) -> int:
@@ -94,6 +165,94 @@ def check_integer(name: str, value: object, low: int, high: int | None = None) -
         wanted = f"at least {low}" if high is None else f"between {low} and {high}"
         raise ValueError(f"{name} must be {wanted}, got {value}")
     return int(value)
+
+
+def check_seed(name: str, value: object) -> int:
+    """Return `value` as an int if it can seed NumPy and torch alike.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : int
+        A Python or NumPy integer from 0 to ``2**63 - 1``.
+
+    Returns
+    -------
+    int
+        The same number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `value` is no such integer.
+
+    Examples
+    --------
+    >>> check_seed("seed", np.int32(7))
+    7
+    """
+    return check_integer(name, value, 0, 2**63 - 1)
+
+
+def check_generator(name: str, value: object) -> np.random.Generator:
+    """Return `value` if it is a NumPy random generator.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : numpy.random.Generator
+        A source of randomness that the caller keeps.
+
+    Returns
+    -------
+    numpy.random.Generator
+        The same.
+
+    Raises
+    ------
+    TypeError
+        If it is another thing, such as a seed.
+
+    Examples
+    --------
+    >>> check_generator("rng", 0)
+    Traceback (most recent call last):
+    TypeError: rng must be a numpy.random.Generator, such as numpy.random.default_rng(0), got 0
+    """
+    if not isinstance(value, np.random.Generator):
+        raise TypeError(
+            f"{name} must be a numpy.random.Generator, such as numpy.random.default_rng(0), got {value!r}"
+        )
+    return value
+
+
+def check_fitted(model: object, attribute: str) -> None:
+    """Raise if a model has not learnt yet.
+
+    Parameters
+    ----------
+    model : object
+        What has a method `fit`.
+    attribute : str
+        The attribute that fitting sets.
+
+    Raises
+    ------
+    RuntimeError
+        If it is missing.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> check_fitted(SimpleNamespace(mean=0.0), "mean")
+    >>> check_fitted(SimpleNamespace(), "mean")
+    Traceback (most recent call last):
+    RuntimeError: SimpleNamespace is not fitted: call fit first
+    """
+    if not hasattr(model, attribute):
+        raise RuntimeError(f"{type(model).__name__} is not fitted: call fit first")
 
 
 def check_probability(name: str, value: ArrayLike) -> NDArray[np.float64]:

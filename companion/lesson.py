@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
-import inspect
 import json
 import re
-import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +13,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
 from IPython.display import Markdown, display
+from numpy.typing import ArrayLike
 
 from companion.snippet import snippet
 
 __all__ = [
     "COLOURS",
     "Record",
-    "bare_source",
+    "check_answer",
     "claim",
     "figure_style",
     "recorded",
@@ -46,7 +44,7 @@ COLOURS = {
 }
 
 
-def claim(sentence: str, holds: bool) -> None:
+def claim(sentence: str, holds: bool, *, over: str) -> None:
     """Show a sentence with a tick if it holds; raise with that sentence if it does not.
 
     Parameters
@@ -55,6 +53,8 @@ def claim(sentence: str, holds: bool) -> None:
         One plain sentence.  Numbers in it come from the variables that were tested.
     holds : bool
         The result of the test.
+    over : str
+        What the test went over: "all 64 states", "20 seeds, recorded", "any input: theorem".
 
     Raises
     ------
@@ -62,76 +62,94 @@ def claim(sentence: str, holds: bool) -> None:
         If it does not hold.
     TypeError
         If `holds` is no truth value: an array must say ``.all()`` or ``.any()``.
+    ValueError
+        If `over` says nothing.
 
     Examples
     --------
-    >>> claim("One is less than two.", 2 < 1)
+    >>> claim("One is less than two.", 2 < 1, over="these two numbers")
     Traceback (most recent call last):
     AssertionError: One is less than two.
     """
     if not isinstance(holds, bool | np.bool_):
         raise TypeError(f"holds must be True or False, got {type(holds).__name__}")
+    if not over.strip():
+        raise ValueError("over must say what the claim was checked over, got nothing")
     if not holds:
         raise AssertionError(sentence)
-    display(Markdown(f"> **✓** {sentence}"))
+    display(Markdown(f"> **✓** {sentence} *Checked over {over}.*"))
 
 
 def show_source(*objects: Callable[..., Any]) -> None:
-    """Show the package's own code of some functions, and beside it the snippet that stands alone.
+    """Show the package's own code of some functions, folded, as the file that stands alone.
 
     Parameters
     ----------
     *objects : function or class
-        What to show, without its docstring: the lesson has just said what that says.
+        What to show, first in the file; what it needs follows.
 
     Examples
     --------
     >>> show_source(figure_style)
     <IPython.core.display.Markdown object>
     """
-    code = "\n\n".join(bare_source(item) for item in objects)
     alone = snippet(*objects)
     names = ", ".join(f"<code>{item.__name__}</code>" for item in objects)
     display(
         Markdown(
-            f"```python\n{code}\n```\n\n"
-            f"<details><summary>Copy {names} with all it needs ({len(alone.splitlines())} lines)</summary>\n\n"
+            f"<details><summary>The package's {names}, ready to copy "
+            f"({len(alone.splitlines())} lines)</summary>\n\n"
             f"```python\n{alone}```\n\n</details>\n"
         )
     )
 
 
-def bare_source(item: Callable[..., Any]) -> str:
-    """Return the source of a function or class without its docstrings.
+def check_answer(
+    answer: object,
+    expected: ArrayLike,
+    mistakes: Mapping[str, ArrayLike] | None = None,
+    tolerance: float = 1e-6,
+) -> None:
+    """Tell the reader whether an answer is right and, if it is wrong, why.
 
     Parameters
     ----------
-    item : function or class
-        A definition in a file.
+    answer : number or array_like
+        What the reader's function returned; None or ``...`` as long as it is empty.
+    expected : number or array_like
+        The right answer.
+    mistakes : mapping of str to number or array_like
+        For each common mistake, a sentence that says what is wrong, and the answer that it gives.
+    tolerance : float
+        Largest difference that counts as equal, absolute, in any entry.
 
-    Returns
-    -------
-    str
-        Its lines, comments kept.
+    Raises
+    ------
+    ValueError
+        If a mistake's answer is the right one within the tolerance: the check could not tell them apart.
 
     Examples
     --------
-    >>> bare_source(recorded).splitlines()[0]
-    'def recorded(lesson: str) -> Record:'
+    >>> check_answer(0.729, 0.972, {"Two of three is enough.": 0.729})
+    <IPython.core.display.Markdown object>
     """
-    source = textwrap.dedent(inspect.getsource(item))
-    lines = source.splitlines()
-    for node in ast.walk(ast.parse(source)):
-        if (
-            isinstance(node, ast.FunctionDef | ast.ClassDef)
-            and ast.get_docstring(node) is not None
-        ):
-            text = node.body[0]
-            last = text.end_lineno or text.lineno
-            if last < len(lines) and not lines[last].strip():
-                last += 1
-            lines[text.lineno - 1 : last] = [None] * (last - text.lineno + 1)  # type: ignore[list-item]
-    return "\n".join(line for line in lines if line is not None)
+    for reason, wrong in (mistakes or {}).items():
+        if _equal(wrong, expected, tolerance):
+            raise ValueError(f"a mistake gives the right answer: {reason}")
+    if answer is None or answer is ...:
+        verdict = (
+            "**Not answered yet.** Fill in the function above and run both cells again."
+        )
+    elif _equal(answer, expected, tolerance):
+        verdict = "**✓ Right.**"
+    else:
+        reasons = [
+            reason
+            for reason, wrong in (mistakes or {}).items()
+            if _equal(answer, wrong, tolerance)
+        ]
+        verdict = f"**Not yet.** {reasons[0] if reasons else _difference(answer, expected, tolerance)}"
+    display(Markdown(verdict))
 
 
 class Record:
@@ -353,6 +371,33 @@ def figure_style() -> None:
 def _text(cell: object, digits: int | None) -> str:
     is_float = isinstance(cell, float | np.floating) and digits is not None
     return f"{cell:.{digits}f}" if is_float else str(cell)
+
+
+def _equal(answer: Any, expected: ArrayLike, tolerance: float) -> bool:
+    """Whether two answers have one shape and differ nowhere by more than the tolerance."""
+    try:
+        a, b = (np.asarray(x, dtype=np.float64) for x in (answer, expected))
+    except (TypeError, ValueError):
+        return False
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=0, atol=tolerance))
+
+
+def _difference(answer: Any, expected: ArrayLike, tolerance: float) -> str:
+    """Say in which way an answer differs whose reason is not known."""
+    want = np.asarray(expected)
+    try:
+        got = np.asarray(answer, dtype=np.float64)
+    except (TypeError, ValueError):
+        return f"A number was expected, your function returned {type(answer).__name__}."
+    if got.shape != want.shape:
+        return f"An answer of shape {want.shape} was expected, yours has shape {got.shape}."
+    if not np.isfinite(got).all():
+        return "Your answer is not finite."
+    far = np.abs(got - want)
+    if want.ndim:
+        wrong = int((far > tolerance).sum())
+        return f"Your answer differs in {wrong} of {far.size} entries, by {far.max():.3g} at most."
+    return f"Your answer, {float(got):.6g}, is too {'high' if got > want else 'low'}."
 
 
 def _in_book(path: str) -> Path | None:

@@ -7,7 +7,8 @@ import pytest
 from IPython.display import Markdown
 
 import companion.lesson as lesson
-from companion.mdp import occupancy, value_iteration
+from companion.mdp import occupancy
+from companion.snippet import snippet
 
 
 @pytest.fixture
@@ -17,34 +18,65 @@ def shown(monkeypatch):
     return outputs
 
 
-def test_a_claim_that_holds_is_shown_and_one_that_does_not_raises(shown):
-    lesson.claim("Two is more than one.", 2 > 1)
-    assert shown == ["> **✓** Two is more than one."]
+def test_a_claim_that_holds_is_shown_once_and_one_that_does_not_raises(shown):
+    lesson.claim("Two is more than one.", 2 > 1, over="these two numbers")
+    assert shown == ["> **✓** Two is more than one. *Checked over these two numbers.*"]
     with pytest.raises(AssertionError, match="One is more than two"):
-        lesson.claim("One is more than two.", 1 > 2)
-    lesson.claim("Also from NumPy.", np.bool_(True))
+        lesson.claim("One is more than two.", 1 > 2, over="these two numbers")
+    lesson.claim("Also from NumPy.", np.bool_(True), over="one case")
     assert len(shown) == 2
 
 
 @pytest.mark.parametrize("holds", [np.array([True, True]), 1, "yes", None])
 def test_a_claim_wants_a_truth_value(holds):
     with pytest.raises(TypeError, match="holds must be True or False"):
-        lesson.claim("Anything.", holds)
+        lesson.claim("Anything.", holds, over="one case")
 
 
-def test_the_source_on_the_page_is_the_packages_without_its_docstring(shown):
+def test_a_claim_says_what_it_was_checked_over():
+    with pytest.raises(ValueError, match="over must say"):
+        lesson.claim("Anything.", True, over=" ")
+
+
+def test_the_source_on_the_page_is_the_snippet_that_stands_alone(shown):
     lesson.show_source(occupancy)
-    code = shown[0].split("```")[1]
-    assert code.startswith("python\ndef occupancy(")
-    assert "visits = _solve(kernel.T, mdp.discount, start)" in code
-    assert '"""' not in code
-    assert "<details>" in shown[0]
-    assert "class MDP" in shown[0]
+    assert f"```python\n{snippet(occupancy)}```" in shown[0]
+    assert shown[0].startswith("<details><summary>")
+    assert f"({len(snippet(occupancy).splitlines())} lines)" in shown[0]
 
 
-def test_taking_the_docstring_out_leaves_code_that_compiles():
-    for item in (value_iteration, occupancy, lesson.claim, lesson.Record):
-        compile(lesson.bare_source(item), item.__name__, "exec")
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, "Not answered yet"),
+        (..., "Not answered yet"),
+        (0.972, "✓ Right"),
+        (0.972 + 1e-9, "✓ Right"),
+        (0.729, "Two of three is enough"),
+        (0.9, "0.9, is too low"),
+        (1.1, "is too high"),
+        (np.nan, "not finite"),
+        ([0.972], r"shape () was expected, yours has shape (1,)"),
+        ("many", "returned str"),
+        ([[1], [1, 2]], "returned list"),
+    ],
+)
+def test_an_answer_is_judged_with_a_reason(shown, answer, said):
+    lesson.check_answer(answer, 0.972, {"Two of three is enough.": 0.729})
+    assert said in shown[0]
+    assert ("Right" in shown[0]) == ("Right" in said)
+
+
+def test_an_array_is_judged_entry_by_entry(shown):
+    lesson.check_answer([1, 2, 4], [1, 2, 3])
+    assert "differs in 1 of 3 entries, by 1 at most" in shown[0]
+    lesson.check_answer(np.array([1, 2, 3]), [1, 2, 3])
+    assert "Right" in shown[1]
+
+
+def test_a_check_that_takes_a_mistake_for_right_is_refused():
+    with pytest.raises(ValueError, match="a mistake gives the right answer: Lazy"):
+        lesson.check_answer(None, 0.5, {"Lazy.": 0.5})
 
 
 def test_a_record_says_where_it_comes_from_and_a_missing_one_how_to_make_it(

@@ -1,16 +1,24 @@
-"""The ground floor's network and input checks."""
+"""The ground floor's network, training loop, data sets and input checks."""
 
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
+from torch import nn
 
 from companion.checks import (
+    check_fitted,
+    check_generator,
     check_integer,
+    check_number,
     check_probability,
+    check_seed,
     check_stochastic,
     real_array,
 )
+from companion.datasets import digits, wisconsin_outliers
 from companion.networks import mlp
+from companion.training import train_classifier
 
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
 
@@ -83,6 +91,32 @@ def test_its_weights_have_the_scale_of_torchs_own_layers():
             ValueError,
             r"p must lie in \[0, 1\], got values from 0 to 1.1",
         ),
+        (lambda: mlp(8, torch.Generator()), TypeError, "sizes must be a sequence"),
+        (lambda: mlp([4, 2], 0), TypeError, "generator must be a torch.Generator"),
+        (lambda: real_array("x", None), TypeError, "x must hold .* got NoneType"),
+        (
+            lambda: real_array("x", sparse.eye_array(2)),
+            TypeError,
+            "x must hold real numbers, got dia_array",
+        ),
+        (
+            lambda: real_array("x", torch.ones(2, requires_grad=True)),
+            TypeError,
+            "x must be an array of real numbers: .*requires grad",
+        ),
+        (lambda: real_array("x", [[1], [1, 2]]), TypeError, "x must be an array"),
+        (
+            lambda: real_array("x", np.longdouble("1e400")),
+            ValueError,
+            "x must be finite",
+        ),
+        (lambda: check_seed("seed", -1), ValueError, "seed must be between 0"),
+        (lambda: check_seed("seed", 1.0), TypeError, "seed must be an integer"),
+        (
+            lambda: check_generator("rng", np.random.RandomState(0)),
+            TypeError,
+            "rng must be a numpy.random.Generator",
+        ),
         (lambda: check_stochastic("p", []), ValueError, "at least one distribution"),
         (lambda: check_stochastic("p", 0.5), ValueError, "at least one distribution"),
         (
@@ -100,3 +134,163 @@ def test_bad_arguments_are_named(call, error, message):
 def test_checked_values_are_not_copied():
     x = np.array([0.25, 0.75])
     assert np.shares_memory(check_stochastic("x", x), x)
+
+
+@pytest.mark.parametrize(
+    ("ends", "inside", "outside"),
+    [
+        ("[]", [0, 0.5, 1], [-1e-300, 1.1]),
+        ("[)", [0, 0.5], [1, -0.1]),
+        ("(]", [0.5, 1], [0, 1.1]),
+        ("()", [5e-324, 0.5], [0, 1]),
+    ],
+)
+def test_brackets_say_which_ends_belong_to_the_interval(ends, inside, outside):
+    for number in inside:
+        assert check_number("x", number, 0, 1, ends) == number
+    for number in outside:
+        with pytest.raises(ValueError, match=r"x must lie in [\[(]0, 1[\])], got"):
+            check_number("x", number, 0, 1, ends)
+
+
+@pytest.mark.parametrize("number", [np.float32(0.5), np.array(0.5), np.int8(3), 2])
+def test_a_number_of_any_make_becomes_a_float(number):
+    found = check_number("x", number)
+    assert type(found) is float
+    assert found == number
+
+
+@pytest.mark.parametrize("thing", [True, np.bool_(False), None, "1", 1j, [[]]])
+def test_what_is_no_number_is_refused(thing):
+    with pytest.raises((TypeError, ValueError), match="x must"):
+        check_number("x", thing)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, [1.0]])
+def test_no_interval_holds_what_is_not_one_finite_number(number):
+    with pytest.raises(ValueError, match="x must"):
+        check_number("x", number)
+
+
+def test_a_seed_of_numpy_becomes_an_int_and_a_generator_stays():
+    assert type(check_seed("seed", np.uint8(3))) is int
+    rng = np.random.default_rng(0)
+    assert check_generator("rng", rng) is rng
+
+
+def test_a_model_is_fitted_once_it_has_what_fitting_sets():
+    class Model:
+        pass
+
+    model = Model()
+    with pytest.raises(RuntimeError, match="Model is not fitted: call fit first"):
+        check_fitted(model, "mean")
+    model.mean = None
+    check_fitted(model, "mean")
+
+
+def test_the_activation_stands_between_the_layers_only():
+    kinds = [type(layer) for layer in mlp([2, 3, 4], torch.Generator(), nn.Tanh)]
+    assert kinds == [nn.Linear, nn.Tanh, nn.Linear]
+
+
+def test_a_network_is_float32_whatever_torchs_default_is():
+    torch.set_default_dtype(torch.float64)
+    try:
+        network = mlp([2, 3], torch.Generator())
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert network[0].weight.dtype == torch.float32
+
+
+def test_the_digits_are_split_without_loss_and_the_same_in_every_class():
+    data = digits()
+    assert len(data.y_train) + len(data.y_test) == 1797
+    shares = [np.bincount(y) / len(y) for y in (data.y_train, data.y_test)]
+    # Each class may be off by one image in either part.
+    assert np.abs(shares[0] - shares[1]).max() <= 1 / 450 + 1 / 1347
+    assert 0 == data.X_train.min() < data.X_train.max() == 1
+    assert np.array_equal(digits().X_test, data.X_test)
+
+
+def test_the_outliers_are_the_malignant_ones():
+    X, outlier = wisconsin_outliers()
+    assert X.shape == (378, 30)
+    assert outlier.sum() == 21
+    assert 0 <= X.min() < X.max() <= 1
+
+
+def two_clouds(device="cpu", count=64):
+    generator = torch.Generator(device).manual_seed(0)
+    X = torch.randn(count, 2, generator=generator, device=device)
+    return X, (X[:, 0] > 0).long()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_training_lowers_the_loss_and_repeats_itself(device):
+    X, y = two_clouds(device)
+    before = torch.get_rng_state()
+
+    def run(seed):
+        losses = []
+        network = mlp([2, 16, 2], torch.Generator(device).manual_seed(0))
+        train_classifier(
+            network,
+            X,
+            y,
+            seed,
+            epochs=15,
+            learning_rate=0.02,
+            watch=lambda _, n: losses.append(
+                nn.functional.cross_entropy(n(X), y).item()
+            ),
+        )
+        assert not network.training
+        return losses
+
+    first = run(0)
+    assert len(first) == 16
+    assert first[-1] < first[0] / 2
+    assert run(0) == first
+    assert run(1) != first
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_one_full_batch_is_one_step_of_adam():
+    X, y = two_clouds()
+    network, twin = (mlp([2, 2], torch.Generator().manual_seed(0)) for _ in range(2))
+    train_classifier(network, X, y, 0, epochs=1, batch=64, weight_decay=0.5)
+    optimiser = torch.optim.AdamW(twin.parameters(), lr=1e-3, weight_decay=0.5)
+    nn.functional.cross_entropy(twin(X), y).backward()
+    optimiser.step()
+    # The order of 64 samples differs: their mean gradient by 64 roundings of float32,
+    # and one step of Adam moves by 1e-3 times a ratio of order one.
+    for ours, theirs in zip(network.parameters(), twin.parameters(), strict=True):
+        assert (ours - theirs).abs().max() <= 10 * 64 * 1.2e-7 * 1e-3 + 1.2e-7
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"X": np.zeros((2, 2))}, TypeError, "X must be a tensor, got ndarray"),
+        ({"y": torch.zeros(64)}, TypeError, "y int64 labels"),
+        ({"y": torch.zeros(3, dtype=torch.int64)}, ValueError, "y shape"),
+        ({"X": torch.full((64, 2), torch.nan)}, ValueError, "X must be finite"),
+        ({"y": torch.full((64,), -1)}, ValueError, "y not negative"),
+        ({"seed": -1}, ValueError, "seed"),
+        ({"epochs": 0}, ValueError, "epochs"),
+        ({"batch": 0}, ValueError, "batch"),
+        ({"learning_rate": 0}, ValueError, "learning_rate"),
+        ({"weight_decay": -1}, ValueError, "weight_decay"),
+    ],
+)
+def test_training_refuses_before_its_first_step(change, error, message):
+    X, y = two_clouds()
+    network = mlp([2, 2], torch.Generator().manual_seed(0))
+    before = [p.clone() for p in network.parameters()]
+    arguments = {"X": X, "y": y, "seed": 0, **change}
+    with pytest.raises(error, match=message):
+        train_classifier(network, **arguments)
+    assert all(
+        torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True)
+    )

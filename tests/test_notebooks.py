@@ -110,39 +110,235 @@ def test_every_figure_has_a_caption_and_an_alternative_text(path):
         assert shown.get("figure", {}).get("caption"), cell.source
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
-def test_a_lesson_follows_the_skeleton(path):
-    notebook = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
-    text = "\n".join(
-        cell.source for cell in notebook.cells if cell.cell_type == "markdown"
-    )
-    assert len(re.findall(r"^# ", text, flags=re.MULTILINE)) == 1
-    for part in (
-        "At a glance",
-        "What the source says",
-        "Break it",
-        "You should know",
-        "Exercise",
-        "References",
-    ):
-        assert part in text, part
-    claims = sum(
-        cell.source.count("claim(")
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-    )
-    assert claims >= 8
-    solutions = [
-        cell for cell in notebook.cells if "hide-cell" in cell.metadata.get("tags", [])
+# The order of a lesson's parts (DESIGN: the notebook).
+PARTS = [
+    "| At a glance |",
+    "## Break it",
+    "> **Often believed, and wrong**",
+    "## Exercise 1",
+    "## Exercise 2",
+    "## How it compares",
+    "## What the source says",
+    "## References",
+]
+# What a reader calls the libraries that a lesson may import.
+LIBRARIES = {
+    "gymnasium": "Gymnasium",
+    "matplotlib": "Matplotlib",
+    "numpy": "NumPy",
+    "scipy": "SciPy",
+    "sklearn": "scikit-learn",
+    "torch": "PyTorch",
+}
+MOST_CLAIMS = 8
+FIGURE_WITHIN = 6  # code cells
+
+
+def tagged(notebook: nbformat.NotebookNode, *tags: str) -> list[nbformat.NotebookNode]:
+    return [c for c in notebook.cells if set(tags) <= set(c.metadata.get("tags", []))]
+
+
+def shown(cell: nbformat.NotebookNode) -> str:
+    """What a cell displays as Markdown."""
+    data = [output.get("data", {}) for output in cell.get("outputs", [])]
+    return "\n".join(d.get("text/markdown", "") for d in data)
+
+
+def skeleton_faults(notebook: nbformat.NotebookNode) -> list[str]:
+    """Parts that are missing, or stand in another order than every lesson's."""
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    places = [text.find(part) for part in PARTS]
+    faults = [
+        f"{part} is missing" for part, at in zip(PARTS, places, strict=True) if at < 0
     ]
-    assert (
-        len(solutions)
-        >= len(re.findall(r"^#+ Exercise \d", text, flags=re.MULTILINE))
-        >= 2
+    if not faults and places != sorted(places):
+        faults.append("the parts stand in another order")
+    if len(re.findall(r"^# ", text, flags=re.MULTILINE)) != 1:
+        faults.append("there is not one title")
+    return faults
+
+
+def time_faults(notebook: nbformat.NotebookNode) -> list[str]:
+    """The header's exercise minutes are not the sum of the exercises'."""
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    said = re.search(
+        r"^\| Time \| \d+ minutes to read, (\d+) for the exercises", text, re.MULTILINE
     )
-    assert all(
-        cell.metadata.get("jupyter", {}).get("source_hidden") for cell in solutions
+    minutes = re.findall(r"^\*(?:Easy|Medium|Hard), (\d+) minutes\.\*", text, re.M)
+    exercises = re.findall(r"^## Exercise \d", text, re.MULTILINE)
+    if said is None or len(minutes) != len(exercises):
+        return ["the header or an exercise does not say its minutes"]
+    if int(said[1]) != sum(map(int, minutes)):
+        return [f"the header says {said[1]}, the exercises {' + '.join(minutes)}"]
+    return []
+
+
+def need_faults(notebook: nbformat.NotebookNode) -> list[str]:
+    """Libraries that the lesson imports and does not name among what you need."""
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    need = re.search(r"^\| You need \| (.*) \|$", text, re.MULTILINE)
+    code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
+    imported = set(re.findall(r"^\s*(?:import|from) (\w+)", code, re.MULTILINE))
+    wanted = {name for module, name in LIBRARIES.items() if module in imported}
+    return sorted(name for name in wanted if need is None or name not in need[1])
+
+
+def claim_faults(notebook: nbformat.NotebookNode) -> list[str]:
+    """Claims that are too many, share a cell with other things, or stand unfolded."""
+    made = [c for c in notebook.cells if "claim(" in c.source and c.cell_type == "code"]
+    ticks = sum(shown(c).count("> **✓**") for c in notebook.cells)
+    faults = [] if 1 <= ticks <= MOST_CLAIMS else [f"it makes {ticks} claims"]
+    marked = tagged(notebook, "claim", "hide-input")
+    faults += [
+        f"a claim's cell wants its tags: {c.source}" for c in made if c not in marked
+    ]
+    return faults + [
+        f"a claim's cell is open in Jupyter: {c.source}"
+        for c in marked
+        if not c.metadata.get("jupyter", {}).get("source_hidden")
+    ]
+
+
+def exercise_faults(notebook: nbformat.NotebookNode) -> list[str]:
+    """Exercises without a head to fill, a check that waits, or a folded solution that passes and says why."""
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    count = len(re.findall(r"^## Exercise \d", text, re.MULTILINE))
+    heads, solutions = tagged(notebook, "exercise"), tagged(notebook, "hide-cell")
+    waiting = [c for c in notebook.cells if "Not answered yet" in shown(c)]
+    faults = []
+    for name, found in (("head", heads), ("waiting check", waiting)):
+        if len(found) != count:
+            faults.append(f"{count} exercises have {len(found)} cells: {name}")
+    if len(solutions) != count:
+        faults.append(f"{count} exercises have {len(solutions)} solutions")
+    faults += [
+        f"open or not right: {c.source}" for c in solutions if "✓ Right" not in shown(c)
+    ]
+    faults += [
+        f"does not say why: {c.source}" for c in solutions if "# Why: " not in c.source
+    ]
+    faults += [
+        f"a solution is open in Jupyter: {c.source}"
+        for c in solutions
+        if not c.metadata.get("jupyter", {}).get("source_hidden")
+    ]
+    return faults
+
+
+def picture_faults(notebook: nbformat.NotebookNode) -> list[str]:
+    """No figure on the first screens."""
+    code = [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
+    first = [
+        number
+        for number, cell in enumerate(code, 1)
+        if any("image/png" in o.get("data", {}) for o in cell.get("outputs", []))
+    ]
+    if not first or first[0] > FIGURE_WITHIN:
+        return [f"the first figure is in code cell {first[0] if first else 'none'}"]
+    return []
+
+
+CHECKS = [
+    skeleton_faults,
+    time_faults,
+    need_faults,
+    claim_faults,
+    exercise_faults,
+    picture_faults,
+]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("path", LESSONS, ids=lambda p: p.stem)
+def test_a_lesson_follows_the_template(path, check):
+    notebook = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
+    assert check(notebook) == []
+
+
+def model_lesson() -> nbformat.NotebookNode:
+    """The smallest notebook that follows the template."""
+    v4 = nbformat.v4
+
+    def code(source, *tags, markdown=None, image=False):
+        data = {"text/markdown": markdown} if markdown else {}
+        data |= {"image/png": ""} if image else {}
+        output = v4.new_output("display_data", data=data)
+        metadata = {"tags": list(tags), "jupyter": {"source_hidden": True}}
+        return v4.new_code_cell(source, outputs=[output], metadata=metadata)
+
+    def exercise(number):
+        return [
+            v4.new_markdown_cell(f"## Exercise {number}: one\n\n*Easy, 10 minutes.*"),
+            code("def f(): ...", "exercise"),
+            code("check_f(f)", "hide-input", markdown="**Not answered yet.**"),
+            code("check_f(g)\n# Why: it is.", "hide-cell", markdown="**✓ Right.**"),
+        ]
+
+    head = (
+        "# One\n\n| At a glance | |\n| :--- | :--- |\n| You need | NumPy |\n"
+        "| Time | 25 minutes to read, 20 for the exercises |"
     )
+    ticked = "> **✓** So it is. *Checked over one case.*"
+    return v4.new_notebook(
+        cells=[
+            v4.new_markdown_cell(head),
+            code("import numpy as np", image=True),
+            code("claim('So it is.', True)", "claim", "hide-input", markdown=ticked),
+            v4.new_markdown_cell("## Break it\n\n> **Often believed, and wrong**"),
+            *exercise(1),
+            *exercise(2),
+            v4.new_markdown_cell("## How it compares\n\n## What the source says"),
+            v4.new_markdown_cell("## References"),
+        ]
+    )
+
+
+def test_the_model_lesson_has_no_fault():
+    assert [check(model_lesson()) for check in CHECKS] == [[]] * len(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("check", "old", "new"),
+    [
+        (skeleton_faults, "## Break it", "## Bend it"),
+        (skeleton_faults, "## References", "# Another title\n\n## References"),
+        (
+            skeleton_faults,
+            "## How it compares\n\n## What the source says",
+            "## What the source says\n\n## How it compares",
+        ),
+        (time_faults, "20 for the", "30 for the"),
+        (time_faults, "*Easy, 10 minutes.*", "*Easy.*"),
+        (need_faults, "import numpy", "import torch, numpy"),
+        (need_faults, "You need | NumPy", "You need | patience"),
+        (claim_faults, "> **✓** So", "> **✓** So\n" * 9),
+        (claim_faults, "> **✓** So", "So"),
+        (exercise_faults, "def f(): ...", None),
+        (exercise_faults, "check_f(f)", None),
+        (exercise_faults, "**✓ Right.**", "**Not yet.**"),
+        (exercise_faults, "# Why: ", "# "),
+        (picture_faults, "import numpy as np", None),
+    ],
+)
+def test_a_departure_from_the_template_is_noticed(check, old, new):
+    notebook = model_lesson()
+    if new is None:
+        notebook.cells = [c for c in notebook.cells if c.source != old]
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(old, new or "")
+        for output in cell.get("outputs", []):
+            text = output.data.get("text/markdown", "").replace(old, new or "")
+            output.data["text/markdown"] = text
+    assert check(notebook)
+
+
+def test_an_open_or_mixed_claim_cell_is_noticed():
+    notebook = model_lesson()
+    cell = next(c for c in notebook.cells if "claim(" in c.source)
+    cell.metadata["jupyter"] = {}
+    assert claim_faults(notebook)
+    cell.metadata = {"tags": []}
+    assert claim_faults(notebook)
 
 
 @pytest.mark.parametrize("path", PAIRS, ids=lambda p: p.stem)
