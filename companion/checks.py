@@ -17,6 +17,7 @@ __all__ = [
     "check_probability",
     "check_seed",
     "check_stochastic",
+    "check_table",
     "real_array",
 ]
 

@@ -14,7 +14,8 @@ idea of what strange means:
 All learn with ``fit(X)``, which returns the detector, and judge with ``score(X)``, which treats its rows as
 new samples.  ``fit`` takes an (n, d) table of finite numbers, ``score`` an (N, d) table, and returns (N,)
 scores that are never NaN.  Both raise `TypeError` or `ValueError` naming ``X`` where it is no such table, and
-``score`` raises `RuntimeError` before the first ``fit``.
+``score`` raises `RuntimeError` before the first ``fit``.  A sample further out than 1e100 times the spread of
+the fitted ones counts as that far out, because float64 holds no larger squares.
 
 Two more ideas, a plane and a network that rebuild what is normal, are in
 `companion.robustness.reconstruction_error`.  Which score deserves an alarm is another question; see
@@ -87,27 +88,31 @@ class Mahalanobis:
         """Learn mean and covariance of at least two samples, (n, d)."""
         X = check_table("X", X, rows=2)
         size = np.maximum(np.abs(X).max(axis=0), np.finfo(np.float64).tiny)
-        centre = X[0] + (X - X[0]).mean(axis=0)  # exact where a feature is constant
-        spread = np.abs(X - centre).max(axis=0)
-        spread = np.where(spread > 0, spread, size)
-        triangle = np.linalg.qr((X - centre) / spread, mode="r")
+        # Two steps to the mean: the first takes a far offset away without a rounding.
+        origin = X[0].copy()
+        mean = (X - origin).mean(axis=0)
+        z = X - origin - mean
+        spread = np.where(z.any(axis=0), np.abs(z).max(axis=0), size)
+        triangle = np.linalg.qr(z / spread, mode="r")
         _, sigma, directions = np.linalg.svd(triangle)
         deviation = np.zeros(X.shape[1])
         deviation[: len(sigma)] = sigma / np.sqrt(len(X) - 1)
-        # What rounding alone leaves: of the decomposition, and of the features in X.
-        rounding = max(X.shape) * deviation[0] + np.abs(directions) @ (size / spread)
+        # What rounding alone leaves, by the decomposition and in the features of X.
+        rounding = 100 * np.sqrt(max(X.shape)) * deviation[0]
+        rounding = rounding + 4 * np.abs(directions) @ (size / spread)
         deviation = np.maximum(deviation, np.finfo(np.float64).eps * rounding)
         self._whiten = directions.T / deviation
-        self._centre, self._spread, self._columns = centre, spread, X.shape[1]
+        self._origin, self._mean, self._spread = origin, mean, spread
+        self._columns = X.shape[1]
         return self
 
     def score(self, X: ArrayLike) -> Floats:
         """Return squared distances of new samples (N, d), without unit; larger is more anomalous."""
         check_fitted(self, "_columns")
         X = check_table("X", X, self._columns)
-        with np.errstate(over="ignore"):  # a hundred digits from the mean are enough
-            z = np.clip((X - self._centre) / self._spread, -1e100, 1e100)
-        z = z @ self._whiten
+        with np.errstate(over="ignore"):
+            z = (X - self._origin - self._mean) / self._spread
+        z = np.clip(z, -1e100, 1e100) @ self._whiten
         return np.asarray((z * z).sum(axis=1))
 
 
@@ -156,7 +161,9 @@ class NearestNeighbours:
     def training_scores(self) -> Floats:
         """Return the distances (n,) of the fitted rows themselves, none being its own neighbour."""
         check_fitted(self, "_columns")
-        return self._search.nearest(self.neighbours)[0][:, -1] * self._search.unit
+        return np.asarray(
+            self._search.nearest(self.neighbours)[0][:, -1] * self._search.unit
+        )
 
 
 class LocalOutlierFactor:
@@ -179,7 +186,7 @@ class LocalOutlierFactor:
     -----
     UserWarning
         From ``fit``, if more than `k` fitted rows are equal: their density is infinite, and **a new sample
-        beside them scores enormously however near it lies**.  Take more neighbours, or drop the copies.
+        near them scores enormously, however ordinary it is**.  Take more neighbours, or drop the copies.
 
     Notes
     -----
@@ -217,7 +224,8 @@ class LocalOutlierFactor:
                 "is infinite, and whatever lies beside them scores enormously",
                 stacklevel=2,
             )
-        self._least = 1e-10 * mean.min(where=mean > 0, initial=1e-90)
+        finite = mean[mean > 0]
+        self._least = 1e-10 * (finite.min() if finite.size else 1e-90)
         self._search, self._reach, self._columns = search, reach, X.shape[1]
         self._mean = np.maximum(mean, self._least)
         self._training = self._mean * (1 / self._mean)[index].mean(axis=1)
@@ -239,7 +247,7 @@ class LocalOutlierFactor:
     def training_scores(self) -> Floats:
         """Return the factors (n,) of the fitted rows, none its own neighbour: those of the original paper."""
         check_fitted(self, "_columns")
-        return self._training.copy()
+        return np.asarray(self._training.copy())
 
 
 class IsolationForest:
@@ -385,7 +393,7 @@ class _Search:
 
     def _scaled(self, X: Floats) -> Floats:
         with np.errstate(over="ignore"):
-            return np.clip((X - self._shift) / self.unit, -1e150, 1e150)
+            return np.clip((X - self._shift) / self.unit, -1e100, 1e100)
 
     def nearest(self, k: int, X: Floats | None = None) -> tuple[Floats, Integers]:
         """Return distances (N, k), in order and in `unit`, and indices; without `X` those among themselves."""
@@ -395,7 +403,9 @@ class _Search:
             distance, index = self._exact(queries, k + own)
         else:
             y, x = rows - self._centre, queries - self._centre
-            search = neighbors.NearestNeighbors(n_neighbors=k + own, algorithm="brute").fit(y)
+            search = neighbors.NearestNeighbors(
+                n_neighbors=k + own, algorithm="brute"
+            ).fit(y)
             distance, index = search.kneighbors(x)
             # Its matrix product loses the digits of distances far below the norms.
             norm = np.linalg.norm(x, axis=1) + np.linalg.norm(y, axis=1).max()
@@ -403,7 +413,9 @@ class _Search:
             doubt = 1e-10 * distance[:, int(own)] ** 2 < rounding
             if doubt.any():
                 distance[doubt], index[doubt] = self._exact(queries[doubt], k + own)
-        if own:  # leave each row itself out, or the last where it is lost among its equals
+        if (
+            own
+        ):  # leave each row itself out, or the last where it is lost among its equals
             keep = index != np.arange(len(index))[:, None]
             keep[keep.all(axis=1), -1] = False
             distance, index = (a[keep].reshape(-1, k) for a in (distance, index))
