@@ -63,7 +63,7 @@ def test_its_weights_have_the_scale_of_torchs_own_layers():
         (
             lambda: real_array("x", [1j]),
             TypeError,
-            "x must hold real numbers, got complex128",
+            r"x must hold real numbers, got \[1j\]",
         ),
         (
             lambda: real_array("x", [1, 2], (3,)),
@@ -93,18 +93,18 @@ def test_its_weights_have_the_scale_of_torchs_own_layers():
         ),
         (lambda: mlp(8, torch.Generator()), TypeError, "sizes must be a sequence"),
         (lambda: mlp([4, 2], 0), TypeError, "generator must be a torch.Generator"),
-        (lambda: real_array("x", None), TypeError, "x must hold .* got NoneType"),
+        (lambda: real_array("x", None), TypeError, "x must hold .* got None"),
         (
             lambda: real_array("x", sparse.eye_array(2)),
             TypeError,
-            "x must hold real numbers, got dia_array",
+            "x must hold real numbers, got <DIAgonal sparse",
         ),
         (
             lambda: real_array("x", torch.ones(2, requires_grad=True)),
             TypeError,
-            "x must be an array of real numbers: .*requires grad",
+            "x must hold real numbers, got tensor",
         ),
-        (lambda: real_array("x", [[1], [1, 2]]), TypeError, "x must be an array"),
+        (lambda: real_array("x", [[1], [1, 2]]), TypeError, "x must hold"),
         (
             lambda: real_array("x", np.longdouble("1e400")),
             ValueError,

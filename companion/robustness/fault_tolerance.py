@@ -1,4 +1,4 @@
-r"""Machines that wear, fail and are repaired: redundancy, faults, exact maintenance, and deep RL beside it.
+r"""Machines that wear, fail and are repaired: faults, exact maintenance, and deep RL beside it.
 
 A system of `n` components, each with its own health, is a product of Markov chains.  Choosing what to repair
 makes it a Markov decision process, which is solved exactly.  Faults of actuators and sensors are transforms of
@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import comb, lambertw
 from torch import nn
 from tqdm import trange
 
 from companion.checks import (
     check_integer,
+    check_number,
     check_probability,
     check_stochastic,
     real_array,
@@ -32,207 +32,14 @@ from companion.mdp import MDP
 from companion.networks import mlp
 
 __all__ = [
-    "checkpoint_interval",
-    "checkpointed_time",
     "dqn",
     "health_levels",
-    "k_of_n_reliability",
-    "mean_time_to_failure",
     "redundant_system",
     "with_actuator_fault",
     "with_sensor_fault",
 ]
 
 Floats = NDArray[np.float64]
-
-
-def k_of_n_reliability(r: ArrayLike, k: int, n: int) -> Floats:
-    r"""Return the probability that at least `k` of `n` independent components work.
-
-    .. math:: R = \sum_{j=k}^{n} \binom{n}{j} r^j (1 - r)^{n-j}
-
-    Parameters
-    ----------
-    r : array_like of any shape
-        Probability that one component works.
-    k, n : int
-        How many must work, ``1 <= k <= n``, of how many.  A series system is ``k = n``, a parallel one
-        ``k = 1``, triple modular redundancy 2 of 3.
-
-    Returns
-    -------
-    ndarray of the shape of `r`
-        Probability that the system works.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `r` leaves [0, 1], or `k` or `n` is out of range.
-
-    References
-    ----------
-    Barlow, R. E. and Proschan, F. (1965). Mathematical Theory of Reliability.
-
-    Examples
-    --------
-    >>> k_of_n_reliability([0.5, 0.9], k=2, n=3)
-    array([0.5  , 0.972])
-    """
-    r = check_probability("r", r)
-    n = check_integer("n", n, 1)
-    j = np.arange(check_integer("k", k, 1, n), n + 1)
-    return np.asarray(
-        (comb(n, j) * r[..., None] ** j * (1 - r[..., None]) ** (n - j)).sum(axis=-1)
-    )
-
-
-def mean_time_to_failure(generator: ArrayLike, failed: ArrayLike) -> Floats:
-    r"""Return the expected time until a Markov chain first fails, from every state.
-
-    With the generator `Q` restricted to the working states, the times solve :math:`-Q\,t = \mathbf{1}`.
-
-    Parameters
-    ----------
-    generator : (S, S) array_like
-        Rates per unit of time: off the diagonal non-negative, each row summing to zero.  For a chain in steps
-        pass :math:`P - I`, and the time is in steps.
-    failed : (S,) array_like of bool
-        The failed states.
-
-    Returns
-    -------
-    (S,) ndarray
-        In the unit of time of the rates; zero in failed states, ``inf`` where the chain may never fail.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `generator` is no generator or `failed` no mask of its states.
-
-    References
-    ----------
-    Norris, J. R. (1997). Markov Chains. Theorem 3.3.3.
-
-    Examples
-    --------
-    Two of three must work; each fails at rate 1 and there is no repair: 1/3 + 1/2.
-
-    >>> mean_time_to_failure([[-3, 3, 0], [0, -2, 2], [0, 0, 0]], [False, False, True]).round(4)
-    array([0.8333, 0.5   , 0.    ])
-    """
-    Q = real_array("generator", generator)
-    mask = np.asarray(failed)
-    if Q.ndim != 2 or Q.shape[0] != Q.shape[1]:
-        raise ValueError(f"generator must be a square matrix, got shape {Q.shape}")
-    if mask.dtype != np.bool_ or mask.shape != Q.shape[:1]:
-        raise ValueError(
-            f"failed must be {len(Q)} booleans, got {mask.dtype} of shape {mask.shape}"
-        )
-    rates = Q - np.diag(np.diag(Q))
-    rounding = 4 * np.finfo(np.float64).eps * len(Q) * np.abs(Q).max()
-    if rates.min() < 0 or np.abs(Q.sum(axis=1)).max() > rounding:
-        raise ValueError(
-            "generator must have non-negative rates off its diagonal and rows that sum to zero"
-        )
-    # Failure is not certain from states that cannot reach it, nor from those
-    # that can slip into one of them before failing.
-    safe = ~_reaching(rates, mask)
-    certain = ~_reaching(rates * ~mask[:, None], safe) & ~mask
-    time = np.where(mask, 0.0, np.inf)
-    time[certain] = np.linalg.solve(
-        -Q[np.ix_(certain, certain)], np.ones(certain.sum())
-    )
-    return time
-
-
-def checkpoint_interval(cost: float, mtbf: float) -> float:
-    r"""Return the computing time between two checkpoints that minimises the expected total time.
-
-    .. math:: \tau^* = M \big(1 + W(-e^{-1 - \delta / M})\big)
-
-    with Lambert's `W`, the optimum of `checkpointed_time`.  Young's :math:`\sqrt{2 \delta M}` is its limit for
-    :math:`\delta \ll M`.
-
-    Parameters
-    ----------
-    cost : float
-        Time :math:`\delta` that writing one checkpoint takes, positive.
-    mtbf : float
-        Mean time `M` between failures, in the same unit, positive.
-
-    Returns
-    -------
-    float
-        The interval, in the same unit, checkpoint not included.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is no positive number.
-
-    References
-    ----------
-    Daly, J. T. (2006). A higher order estimate of the optimum checkpoint interval for restart dumps. Future
-    Generation Computer Systems 22(3).
-
-    Examples
-    --------
-    Five minutes for a checkpoint, one failure a day:
-
-    >>> round(checkpoint_interval(cost=5, mtbf=24 * 60), 3)
-    116.69
-    """
-    cost, mtbf = _positive("cost", cost), _positive("mtbf", mtbf)
-    return float(mtbf * (1 + lambertw(-np.exp(-1 - cost / mtbf)).real))
-
-
-def checkpointed_time(
-    interval: ArrayLike, cost: float, mtbf: float, restart: float = 0.0
-) -> Floats:
-    r"""Return the expected time that one unit of work takes with checkpoints and rollback.
-
-    Failures arrive at rate :math:`1/M`, also during checkpoints and restarts, and lose what came after the last
-    checkpoint:
-
-    .. math:: T(\tau) = M e^{R/M} \, \frac{e^{(\tau + \delta)/M} - 1}{\tau}
-
-    Parameters
-    ----------
-    interval : array_like of any shape
-        Computing time :math:`\tau` between checkpoints, positive.
-    cost, mtbf, restart : float
-        Time :math:`\delta` of a checkpoint, mean time `M` between failures, time `R` to restart, in one unit.
-
-    Returns
-    -------
-    ndarray of the shape of `interval`
-        Time per unit of useful work; 1 would be no loss at all.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `interval`, `cost` or `mtbf` is not positive, or `restart` negative.
-
-    References
-    ----------
-    Daly, J. T. (2006). A higher order estimate of the optimum checkpoint interval for restart dumps. Future
-    Generation Computer Systems 22(3).
-
-    Examples
-    --------
-    >>> checkpointed_time([30, 120, 480], cost=5, mtbf=24 * 60, restart=10).round(4)
-    array([1.1892, 1.0958, 1.2098])
-    """
-    tau = real_array("interval", interval)
-    if tau.size and tau.min() <= 0:
-        raise ValueError(f"interval must be positive, got {tau.min():g}")
-    cost, mtbf = _positive("cost", cost), _positive("mtbf", mtbf)
-    restart = float(real_array("restart", restart, ()))
-    if restart < 0:
-        raise ValueError(f"restart must not be negative, got {restart:g}")
-    return np.asarray(
-        mtbf * np.exp(restart / mtbf) * np.expm1((tau + cost) / mtbf) / tau
-    )
 
 
 def redundant_system(
@@ -630,18 +437,5 @@ def _spaces(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> tuple[int, int]:
     return observed.shape[0], int(acted.n)
 
 
-def _reaching(rates: Floats, targets: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The states from which some of `targets` can be reached along positive rates; those included."""
-    reached = targets
-    while (
-        grown := reached | (rates[:, reached] > 0).any(axis=1)
-    ).sum() > reached.sum():
-        reached = grown
-    return reached
-
-
 def _positive(name: str, value: float) -> float:
-    number = float(real_array(name, value, ()))
-    if number <= 0:
-        raise ValueError(f"{name} must be positive, got {number:g}")
-    return number
+    return check_number(name, value, 0, ends="()")
