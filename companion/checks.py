@@ -391,7 +391,7 @@ def integer_array(
     Raises
     ------
     TypeError
-        If `value` does not hold integers.
+        If `value` does not hold integers: nothing, text, floats, rows of unequal length, a sparse matrix.
     ValueError
         If an entry is out of range.
 
@@ -402,11 +402,11 @@ def integer_array(
     """
     try:
         array = np.asarray(value)
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise TypeError(f"{name} must be an array of integers: {error}") from None
-    if array.dtype.kind not in "biu":
-        came = type(value).__name__ if array.dtype == object else array.dtype
-        raise TypeError(f"{name} must hold integers, got {came}")
+        whole = array.dtype.kind in "biu"
+    except (RuntimeError, TypeError, ValueError):  # a tensor's refusal, ragged rows
+        whole = False
+    if not whole:
+        raise TypeError(f"{name} must hold integers, got {value!r:.60}")
     if array.size and (array.min() < low or array.max() > high):
         raise ValueError(
             f"{name} must hold integers from {low} to {high}, "

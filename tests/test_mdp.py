@@ -728,10 +728,10 @@ def test_the_chain_of_a_policy_mixes_rows_and_rewards():
         kernel = kernel.toarray() if sparse.issparse(kernel) else kernel
         # A sum of three products: three eps, times ten.
         np.testing.assert_allclose(
-            kernel, np.einsum("sa,san->sn", policy, rows), atol=7e-15
+            kernel, np.einsum("sa,san->sn", policy, rows), atol=7e-15, rtol=0
         )
         finite = np.where(policy > 0, reward, 0)
-        np.testing.assert_allclose(paid, (policy * finite).sum(1), atol=7e-15)
+        np.testing.assert_allclose(paid, (policy * finite).sum(1), atol=7e-15, rtol=0)
         np.testing.assert_array_equal(policy_probabilities(mdp, policy), policy)
         chosen = policy_probabilities(mdp, [0, 1, 2, 0])
         np.testing.assert_array_equal(chosen, np.eye(3)[[0, 1, 2, 0]])

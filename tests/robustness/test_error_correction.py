@@ -131,8 +131,8 @@ def test_hamming_failure_and_bit_error_rates_are_the_exact_sums():
     probability = p**weight * (1 - p) ** (7 - weight)
     wrong = code.decode(errors)[0]
     block = 1 - 0.95**7 - 7 * 0.05 * 0.95**6
-    assert probability @ wrong.any(axis=1) == pytest.approx(block, rel=1e-12)
-    assert failure_probability(7, 1, p) == pytest.approx(block, rel=1e-12)
+    assert probability @ wrong.any(axis=1) == pytest.approx(block, rel=1e-12, abs=0)
+    assert failure_probability(7, 1, p) == pytest.approx(block, rel=1e-12, abs=0)
     assert block == pytest.approx(0.04438, abs=5e-6)
     assert probability @ wrong.mean(axis=1) == pytest.approx(0.019434, abs=5e-7)
 
@@ -376,16 +376,16 @@ def test_words_of_the_wrong_length_or_with_symbols_outside_the_field_are_refused
         (lambda: LinearCode([[1, 0], [0, 1]], 0), ValueError, "0 < k < n"),
         (lambda: LinearCode([1, 0], 0), ValueError, "0 < k < n"),
         (lambda: LinearCode(None, 0), TypeError, "parity_check must hold integers"),
-        (lambda: LinearCode([[1, 0], [1]], 0), TypeError, "parity_check must be"),
+        (lambda: LinearCode([[1, 0], [1]], 0), TypeError, "parity_check must hold"),
         (
             lambda: LinearCode(sparse.csr_array(np.ones((1, 3), int)), 0),
             TypeError,
-            "parity_check must hold integers, got csr_array",
+            "parity_check must hold integers",
         ),
         (
             lambda: LinearCode(torch.ones((1, 3), requires_grad=True), 0),
             TypeError,
-            "parity_check must be",
+            "parity_check must hold",
         ),
         (lambda: LinearCode([[1, 1, 1]], 0.0), TypeError, "corrects must be an int"),
         (lambda: LinearCode([[1, 1, 1]], -1), ValueError, "corrects must be between"),

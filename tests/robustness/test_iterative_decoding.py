@@ -181,9 +181,10 @@ def test_an_edge_named_twice_is_refused_also_where_its_sum_would_wrap_to_one():
         )
         with pytest.raises(ValueError, match="parity_check must hold integers from 0"):
             TannerGraph(H)
-    row = (np.ones(2, np.uint8), np.array([0, 0]), np.array([0, 2]))
-    with pytest.raises(ValueError, match="parity_check must hold integers from 0"):
-        TannerGraph(sparse.csr_array(row, shape=(1, 2)))
+    for kind in (np.uint8, np.int64):
+        row = (np.ones(2, kind), np.array([0, 0]), np.array([0, 2]))
+        with pytest.raises(ValueError, match="parity_check must hold integers from 0"):
+            TannerGraph(sparse.csr_array(row, shape=(1, 2)))
 
 
 # Peeling
@@ -317,7 +318,7 @@ def _naive_beliefs(H, llr, iterations):
 def test_naive_messages_that_include_the_receivers_own_are_wrong_even_on_a_tree():
     H, llr = np.array([[1, 1]]), np.array([1.0, -0.5])
     exact = np.array([0.5, 0.5])  # two copies of one bit
-    np.testing.assert_allclose(sum_product(H, llr).llr, exact, atol=1e-12)
+    np.testing.assert_allclose(sum_product(H, llr).llr, exact, atol=1e-12, rtol=0)
     assert np.abs(_naive_beliefs(H, llr, 1) - exact).max() > 0.2
 
 
@@ -612,7 +613,7 @@ def test_no_threshold_passes_the_shannon_limit():
         (lambda: TannerGraph(None), TypeError, "parity_check must hold integers"),
         (lambda: TannerGraph([1, 1]), ValueError, "m, n >= 1"),
         (lambda: TannerGraph(1), ValueError, "m, n >= 1"),
-        (lambda: TannerGraph([[1, 1], [1]]), TypeError, "parity_check must be"),
+        (lambda: TannerGraph([[1, 1], [1]]), TypeError, "parity_check must hold"),
         (
             lambda: TannerGraph(sparse.csr_array(HAMMING * 1.0)),
             TypeError,
@@ -631,12 +632,12 @@ def test_no_threshold_passes_the_shannon_limit():
         (
             lambda: sum_product(torch.ones((1, 2), requires_grad=True), [1.0, 1.0]),
             TypeError,
-            "parity_check must be",
+            "parity_check must hold",
         ),
         (
             lambda: sum_product([[1, 1]], torch.ones(2, requires_grad=True)),
             TypeError,
-            "llr must be",
+            "llr must hold",
         ),
         (
             lambda: sum_product([[1, 1]], sparse.csr_array(np.ones((1, 2)))),

@@ -395,16 +395,16 @@ def test_codes_that_do_not_exist_are_refused(arguments, error, message):
     ("call", "error", "message"),
     [
         (lambda: RS73.encode(None), TypeError, "words must hold integers"),
-        (lambda: RS73.decode([[1], [1, 2]]), TypeError, "words must be"),
+        (lambda: RS73.decode([[1], [1, 2]]), TypeError, "words must hold"),
         (
             lambda: RS73.decode(sparse.csr_array(np.ones((1, 7), int))),
             TypeError,
-            "words must hold integers, got csr_array",
+            "words must hold integers",
         ),
         (
             lambda: RS73.decode(torch.ones(7, requires_grad=True)),
             TypeError,
-            "words must be",
+            "words must hold",
         ),
         (lambda: RS73.encode(np.full(3, 2**63, np.uint64)), ValueError, "from 0 to 7"),
         (lambda: miscorrection_rate(7, 5, 7, 2), ValueError, "q must be between 8"),

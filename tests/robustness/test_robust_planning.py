@@ -270,6 +270,7 @@ def test_worst_interval_rows_reproduce_intervalmdp():
         answer.value,
         [0.5 * 1 + 0.3 * 2 + 0.2 * 3, 0.6 * 1 + 0.3 * 2 + 0.1 * 3],
         atol=1e-15,
+        rtol=0,
     )
 
 
@@ -301,8 +302,8 @@ def test_the_worst_value_falls_with_the_radius_from_the_mean_to_the_minimum(seed
         values = np.array(
             [worst(p, v, k).value for k in (0, 1e-9, 0.01, 0.1, 0.5, 1, 2, 50)]
         )
-        np.testing.assert_allclose(values[0], p @ v, atol=1e-15)
-        np.testing.assert_allclose(values[-1], low, atol=1e-15)
+        np.testing.assert_allclose(values[0], p @ v, atol=1e-15, rtol=0)
+        np.testing.assert_allclose(values[-1], low, atol=1e-15, rtol=0)
         assert (np.diff(values, axis=0) <= 1e-14).all()
 
 
@@ -320,9 +321,11 @@ def test_value_policy_and_worst_kernel_certify_one_another(kind, radius, seed):
     assert (solution.upper - solution.lower).max() <= 1e-8
     # The value is what the policy earns under the kernel, the kernel is worst for it, and no policy is better.
     np.testing.assert_array_equal(solution.value, policy_value(worst, solution.policy))
-    np.testing.assert_allclose(policy_iteration(worst).value, solution.value, atol=1e-8)
+    np.testing.assert_allclose(
+        policy_iteration(worst).value, solution.value, atol=1e-8, rtol=0
+    )
     reply = robust_policy_value(mdp, solution.policy, radius, kind, 1e-8)
-    np.testing.assert_allclose(reply.value, solution.value, atol=2e-8)
+    np.testing.assert_allclose(reply.value, solution.value, atol=2e-8, rtol=0)
     # Trusting the model costs in the worst case, doubting it costs in the nominal case.
     nominal = policy_iteration(mdp)
     trusting = robust_policy_value(mdp, nominal.policy, radius, kind, 1e-8)
@@ -340,7 +343,10 @@ def test_the_robust_value_equals_sweeps_with_a_linear_program_inside():
         inner = [linear_program(p, value, 0.3, p > 0) for p in mdp.rows]
         value = (mdp.reward + 0.5 * np.reshape(inner, (4, 2))).max(axis=1)
     np.testing.assert_allclose(
-        robust_value_iteration(mdp, 0.3, tolerance=1e-10).value, value, atol=1e-9
+        robust_value_iteration(mdp, 0.3, tolerance=1e-10).value,
+        value,
+        atol=1e-9,
+        rtol=0,
     )
 
 
@@ -353,7 +359,7 @@ def test_radius_zero_is_the_nominal_optimum(kind):
     ):
         robust = robust_value_iteration(mdp, 0.0, kind, 1e-9)
         nominal = policy_iteration(mdp)
-        np.testing.assert_allclose(robust.value, nominal.value, atol=1e-9)
+        np.testing.assert_allclose(robust.value, nominal.value, atol=1e-9, rtol=0)
         np.testing.assert_array_equal(robust.policy, nominal.policy)
 
 
@@ -376,14 +382,14 @@ def test_the_robust_operator_is_monotone_and_shifts_constants_so_the_bounds_hold
     )
     assert (operator(np.maximum(v, w)) >= operator(v) - 1e-14).all()
     np.testing.assert_allclose(
-        operator(v + 7), operator(v) + mdp.discount * 7, atol=1e-13
+        operator(v + 7), operator(v) + mdp.discount * 7, atol=1e-13, rtol=0
     )
     for _ in range(400):
         v = operator(v)
     solution = robust_value_iteration(mdp, radius, kind, 1e-9)
     assert (solution.lower <= v + 1e-12).all()
     assert (v <= solution.upper + 1e-12).all()
-    np.testing.assert_allclose(solution.value, v, atol=1e-9)
+    np.testing.assert_allclose(solution.value, v, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize(("kind", "radius"), KINDS[:3])
@@ -391,10 +397,10 @@ def test_a_sparse_model_gives_the_same_answer_and_a_sparse_kernel(kind, radius):
     mdp = forest_management(15, discount=0.97)
     dense = MDP(mdp.rows.toarray().reshape(15, 2, 15), mdp.reward, mdp.discount)
     one, two = (robust_value_iteration(m, radius, kind, 1e-9) for m in (mdp, dense))
-    np.testing.assert_allclose(one.value, two.value, atol=1e-11)
+    np.testing.assert_allclose(one.value, two.value, atol=1e-11, rtol=0)
     assert sparse.issparse(one.kernel)
     np.testing.assert_allclose(
-        one.kernel.toarray(), two.kernel.reshape(30, 15), atol=1e-12
+        one.kernel.toarray(), two.kernel.reshape(30, 15), atol=1e-12, rtol=0
     )
     before = mdp.rows.toarray()
     assert (mdp.rows.toarray() == before).all()
@@ -428,7 +434,7 @@ def test_ambiguity_anywhere_makes_even_the_goal_a_bad_place():
     goal = [
         robust_value_iteration(mdp, r, anywhere_l1).value[47] for r in (0.01, 0.05, 0.2)
     ]
-    np.testing.assert_allclose(goal, [-6.295, -27.814, -72.775], atol=1e-3)
+    np.testing.assert_allclose(goal, [-6.295, -27.814, -72.775], atol=1e-3, rtol=0)
     assert [robust_value_iteration(mdp, r).value[47] for r in (0.01, 0.05, 0.2)] == [
         0,
         0,
@@ -460,8 +466,8 @@ def test_all_three_sets_agree_where_they_hold_everything():
         robust_value_iteration(mdp, r, kind, 1e-9).value
         for kind, r in ((worst_case_l1, 2), (worst_case_kl, 99), (band, 1))
     ]
-    np.testing.assert_allclose(values[0], values[1], atol=1e-9)
-    np.testing.assert_allclose(values[0], values[2], atol=1e-9)
+    np.testing.assert_allclose(values[0], values[1], atol=1e-9, rtol=0)
+    np.testing.assert_allclose(values[0], values[2], atol=1e-9, rtol=0)
 
 
 def test_a_random_policy_mixes_its_actions_worst_values():
@@ -502,7 +508,9 @@ def test_craam2_randomised_mdp(radius, expected):
     solution = robust_value_iteration(
         MDP(transition, reward, 0.9), radius, tolerance=1e-10
     )
-    np.testing.assert_allclose(solution.value, [expected, 20, 30, 10, 40], atol=1e-9)
+    np.testing.assert_allclose(
+        solution.value, [expected, 20, 30, 10, 40], atol=1e-9, rtol=0
+    )
 
 
 def test_craam2_robustification_with_and_without_new_transitions():
@@ -513,15 +521,19 @@ def test_craam2_robustification_with_and_without_new_transitions():
     mdp = MDP(transition, [[0], [1 / 0.9], [2 / 0.9], [0]], 0.9)
     radius = [[0.5], [0], [0], [0]]
     np.testing.assert_allclose(
-        robust_value_iteration(mdp, 0.0).value[0], 1.5, atol=1e-12
+        robust_value_iteration(mdp, 0.0).value[0], 1.5, atol=1e-12, rtol=0
     )
     np.testing.assert_allclose(
-        robust_value_iteration(mdp, radius).value[0], 0.75 * 1 + 0.25 * 2, atol=1e-12
+        robust_value_iteration(mdp, radius).value[0],
+        0.75 * 1 + 0.25 * 2,
+        atol=1e-12,
+        rtol=0,
     )
     np.testing.assert_allclose(
         robust_value_iteration(mdp, radius, anywhere_l1).value[0],
         0.5 + 0.5,
         atol=1e-12,
+        rtol=0,
     )
 
 
@@ -570,11 +582,11 @@ def test_prism_discounted_total_reward():
     reward[0], reward[2], reward[5], reward[6] = (100, 1, 0), 5, 2000, 10000
     most = robust_value_iteration(MDP(transition, reward, 0.9), 0.2, band).value
     np.testing.assert_allclose(
-        most[[0, 4]], [3564, 3960], atol=1e-6
+        most[[0, 4]], [3564, 3960], atol=1e-6, rtol=0
     )  # R{"r"}maxmin=?[C{discount=0.9}]
     least = robust_value_iteration(MDP(transition, -reward, 0.9), 0.2, band).value
     np.testing.assert_allclose(
-        least[[0, 4]], [-32.5, -6840], atol=1e-6
+        least[[0, 4]], [-32.5, -6840], atol=1e-6, rtol=0
     )  # R{"r"}minmax=?[C{discount=0.9}]
 
 
@@ -811,7 +823,7 @@ def test_the_robust_plan_does_not_depend_on_the_unit_of_reward(kind, radius):
         scaled = robust_value_iteration(other, radius, kind, 1e-9 * scale)
         assert scaled.converged
         np.testing.assert_array_equal(scaled.policy, plain.policy)
-        np.testing.assert_allclose(scaled.value / scale, plain.value, atol=1e-9)
+        np.testing.assert_allclose(scaled.value / scale, plain.value, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float32])
@@ -862,7 +874,7 @@ def test_an_ambiguity_set_of_ones_own_is_planned_against():
     for _ in range(400):
         q = state_paid.reward + 0.9 * state_paid.transition @ value
         value = (1 - alpha) * q.max(axis=1) + alpha * q.min(axis=1)
-    np.testing.assert_allclose(solution.value, value, atol=1e-9)
+    np.testing.assert_allclose(solution.value, value, atol=1e-9, rtol=0)
 
 
 def test_sweeps_agree_with_the_ground_floor_solver():
@@ -871,4 +883,5 @@ def test_sweeps_agree_with_the_ground_floor_solver():
         robust_value_iteration(mdp, 0.0, tolerance=1e-9).value,
         value_iteration(mdp, 1e-9).value,
         atol=2e-9,
+        rtol=0,
     )

@@ -212,7 +212,7 @@ def test_gamblers_ruin_has_its_closed_form():
     for rows in (transition, sparse.csr_array(transition[:, 0])):
         walk = MDP(rows, np.zeros((n + 1, 1)), 0.5)
         harm = harm_probability(walk, np.zeros(n + 1, int), np.arange(n + 1) == 0)
-        np.testing.assert_allclose(harm, ruin, atol=1e-13)
+        np.testing.assert_allclose(harm, ruin, atol=1e-13, rtol=0)
 
 
 def _naive_harm_probability(mdp, policy, harmful):
@@ -343,7 +343,10 @@ def test_shielded_actions_have_the_distribution_of_the_shielded_policy(seed):
                 state, action
             ]
     np.testing.assert_allclose(
-        shield_policy(policy, safe)[safe.states], expected[safe.states], atol=1e-15
+        shield_policy(policy, safe)[safe.states],
+        expected[safe.states],
+        atol=1e-15,
+        rtol=0,
     )
     np.testing.assert_array_equal(
         shield_policy(policy, safe)[~safe.states], policy[~safe.states]
