@@ -782,7 +782,7 @@ def test_search_finds_the_lesson(
 # What a visitor types, and the lessons that may come first.
 METHODS = {
     "value iteration": ["fault_tolerance", "robust_planning"],
-    "Reed-Solomon": ["error_correction"],
+    "Reed-Solomon": ["reed_solomon"],
     "LOF": ["anomaly_detection"],
     "isolation forest": ["anomaly_detection"],
     "conformal": ["calibrated_alarms"],
