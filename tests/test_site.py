@@ -811,7 +811,7 @@ def test_the_field_leads_to_the_search(context: BrowserContext, address: str) ->
 # What a visitor types, and the lessons that may come first.
 METHODS = {
     "value iteration": ["fault_tolerance", "robust_planning"],
-    "Reed-Solomon": ["error_correction"],
+    "Reed-Solomon": ["reed_solomon"],
     "LOF": ["anomaly_detection"],
     "isolation forest": ["anomaly_detection"],
     "conformal": ["calibrated_alarms"],
