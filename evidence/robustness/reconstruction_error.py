@@ -1,4 +1,4 @@
-"""The plane beside scikit-learn's, the network beside the plane and pyod's network: agreement, many seeds, speed."""
+"""The plane beside scikit-learn's, the network beside the plane and pyod's: agreement, many seeds, speed."""
 
 from __future__ import annotations
 
