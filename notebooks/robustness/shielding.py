@@ -230,7 +230,7 @@ show_source(safe_set)
 #
 # A shield asks the policy what it wants.
 # If that action is safe it passes, and if not, a safe one is taken instead, the **fallback**.
-# Here four walkers stand on the rim or at home and want to walk (action 1).
+# On the rim and at home, let one walker want to wait (action 0) and another one to walk (action 1).
 
 # %%
 rim, home = 2, 3
@@ -238,6 +238,7 @@ state, wanted = [rim, rim, home, home], [0, 1, 0, 1]
 shield_action(wanted, state, inside)
 
 # %% [markdown]
+# Only the second walker was overruled, who wanted to walk on the rim.
 # That is all there is to it when you act: one call between the policy and the environment.
 
 # %%
@@ -329,7 +330,7 @@ for seed in range(20):
     other = MDP(other / other.sum(axis=2, keepdims=True), lake.reward, 0.99)
     harm = harm_probability(other, shield_policy(saboteur, safe), holes)
     same.append(harm[safe.states].max() == 0)
-sum(same)  # of 20 lakes with other probabilities
+int(sum(same))  # of 20 lakes with other probabilities
 
 # %% [markdown]
 # ## Learning behind the shield
@@ -418,7 +419,8 @@ naive_harm(shield_policy(coin, inside))
 
 # %%
 rare = MDP([[[1, 1e-17, 1e-17]], [[0, 1, 0]], [[0, 0, 1]]], np.zeros((3, 1)), 0.9)
-harm_probability(rare, [0, 0, 0], [False, True, False])[0], 1 - rare.transition[0, 0, 0]
+harm = harm_probability(rare, [0, 0, 0], [False, True, False])[0]
+np.array([harm, 1 - rare.transition[0, 0, 0]])
 
 # %% [markdown]
 # ## Break it: safe, because it never arrives
