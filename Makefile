@@ -14,7 +14,7 @@ help:  ## list these commands
 
 # The stamp is newer than what it was made from, or the environment is brought up to date.
 $(VENV)/test.stamp: pyproject.toml constraints.txt tools/install.py
-	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 or newer, or name one: make book PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) tools/install.py $(VENV) test
 	@touch $@
 
@@ -37,7 +37,7 @@ notebooks: $(VENV)/test.stamp  ## run every notebook afresh and record its outpu
 evidence: $(VENV)/test.stamp  ## compare with the established libraries and write the records (LESSON=chapter/lesson: one)
 	@$(BIN)/python -m tools.evidence $(LESSON)
 
-portable: $(VENV)/test.stamp  ## replay every notebook as another CPU would compute it
+portable: $(VENV)/test.stamp  ## replay the notebooks and run the unit tests as another CPU would compute them
 	@$(BIN)/python -m tools.portable
 
 lint: $(VENV)/test.stamp  ## ruff, mypy, numpydoc and the notebook pairs

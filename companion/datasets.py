@@ -6,14 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.datasets import load_breast_cancer, load_digits
-from sklearn.model_selection import train_test_split
 
 __all__ = ["Split", "digits", "wisconsin_outliers"]
 
 
 class Split(NamedTuple):
-    """A labelled data set, cut once into what one learns from and what one tests on."""
+    """A labelled data set, cut once into what one learns from and what one tests on.
+
+    Examples
+    --------
+    >>> Split._fields
+    ('X_train', 'y_train', 'X_test', 'y_test')
+    """
 
     X_train: NDArray[np.float64]  # (n, d) features
     y_train: NDArray[np.int64]  # (n,) labels, 0 to C - 1
@@ -40,6 +44,10 @@ def digits() -> Split:
     >>> data.X_train.shape, data.X_test.shape, float(data.X_train.max())
     ((1347, 64), (450, 64), 1.0)
     """
+    from sklearn.datasets import (
+        load_digits,
+    )  # takes a second: not before it is asked for
+
     images, labels = load_digits(return_X_y=True)
     return _split(images / 16.0, labels)
 
@@ -67,6 +75,8 @@ def wisconsin_outliers() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     >>> X.shape, int(outlier.sum())
     ((378, 30), 21)
     """
+    from sklearn.datasets import load_breast_cancer
+
     data = load_breast_cancer()
     drawn = "41 369 414 22 239 162 214 236 91 468 105 9 536 28 182 30 26 41 108 0 501"
     malignant = [int(row) for row in drawn.split()]
@@ -78,6 +88,8 @@ def wisconsin_outliers() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
 
 def _split(X: NDArray[np.float64], y: NDArray[np.int64]) -> Split:
     """Hold out a quarter, stratified by class, always the same one."""
+    from sklearn.model_selection import train_test_split
+
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, test_size=0.25, stratify=y, random_state=0
     )

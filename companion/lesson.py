@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,10 +21,9 @@ __all__ = [
     "check_answer",
     "claim",
     "figure_style",
+    "in_book",
     "recorded",
-    "repaired",
     "show_source",
-    "source_listing",
     "table",
 ]
 
@@ -211,7 +208,7 @@ def recorded(lesson: str) -> Record:
     Traceback (most recent call last):
     FileNotFoundError: no record evidence/robustness/fault.json: run make evidence LESSON=robustness/fault
     """
-    path = _in_book(f"evidence/{lesson}.json")
+    path = in_book(f"evidence/{lesson}.json")
     if path is None:
         raise FileNotFoundError(
             f"no record evidence/{lesson}.json: run make evidence LESSON={lesson}"
@@ -219,89 +216,27 @@ def recorded(lesson: str) -> Record:
     return Record(json.loads(path.read_text(encoding="utf-8")))
 
 
-def source_listing(section: int) -> str:
-    """Return the listing of a section of the source document, to the letter.
+def in_book(path: str) -> Path | None:
+    """Find a file of the book's repository, from the notebook's folder upwards.
 
     Parameters
     ----------
-    section : int
-        1, 2 or 3; section 4 breaks off before its listing.
+    path : str
+        Where it stands in the repository.
 
     Returns
     -------
-    str
-        The Python code between the fences.
-
-    Raises
-    ------
-    ValueError
-        If that section has no listing.
+    Path or None
+        The file; None where there is none, for example outside a clone.
 
     Examples
     --------
-    >>> source_listing(4)
-    Traceback (most recent call last):
-    ValueError: section 4 of the source document has no listing
+    >>> in_book("no/such/file") is None
+    True
     """
-    path = _in_book("book/source_document.md")
-    if path is None:
-        raise FileNotFoundError(
-            "book/source_document.md is missing: run the notebook inside a clone of the book"
-        )
-    text = path.read_text(encoding="utf-8")
-    match = re.search(
-        rf"^### {section}\. .*?^```python\n(.*?)^```$",
-        text,
-        flags=re.DOTALL | re.MULTILINE,
-    )
-    if match is None or f"### {section + 1}." in match.group():
-        raise ValueError(f"section {section} of the source document has no listing")
-    return match.group(1)
-
-
-def repaired(listing: str, repairs: Mapping[str, str]) -> str:
-    """Show what some repairs change in a listing, as a diff, and return the listing with them.
-
-    Parameters
-    ----------
-    listing : str
-        Source text.
-    repairs : mapping of str to str
-        What stands there, exactly once, and what shall stand there instead; made in this order.
-
-    Returns
-    -------
-    str
-        The repaired source text.
-
-    Raises
-    ------
-    ValueError
-        If a text to repair does not stand in the listing exactly once.
-
-    Examples
-    --------
-    >>> repaired("a = 1", {"1": "2"})
-    <IPython.core.display.Markdown object>
-    'a = 2'
-    >>> repaired("a = 1", {"b": "c"})
-    Traceback (most recent call last):
-    ValueError: repairs must name text that stands in the listing exactly once, 'b' stands there 0 times
-    """
-    text = listing
-    for old, new in repairs.items():
-        if text.count(old) != 1:
-            raise ValueError(
-                "repairs must name text that stands in the listing exactly once, "
-                f"{old!r} stands there {text.count(old)} times"
-            )
-        text = text.replace(old, new)
-    diff = difflib.unified_diff(
-        listing.splitlines(), text.splitlines(), n=0, lineterm=""
-    )
-    changes = [line for line in list(diff)[2:] if not line.startswith("@@")]
-    display(Markdown("```diff\n" + "\n".join(changes) + "\n```"))
-    return text
+    here = Path.cwd().resolve()
+    places = (folder / path for folder in (here, *here.parents))
+    return next((place for place in places if place.is_file()), None)
 
 
 def table(
@@ -398,16 +333,3 @@ def _difference(answer: Any, expected: ArrayLike, tolerance: float) -> str:
         wrong = int((far > tolerance).sum())
         return f"Your answer differs in {wrong} of {far.size} entries, by {far.max():.3g} at most."
     return f"Your answer, {float(got):.6g}, is too {'high' if got > want else 'low'}."
-
-
-def _in_book(path: str) -> Path | None:
-    """A file of the book's repository, looked for from the notebook's folder upwards."""
-    here = Path.cwd().resolve()
-    return next(
-        (
-            folder / path
-            for folder in (here, *here.parents)
-            if (folder / path).is_file()
-        ),
-        None,
-    )

@@ -99,19 +99,6 @@ def test_a_record_says_where_it_comes_from_and_a_missing_one_how_to_make_it(
         lesson.recorded("robustness/y")
 
 
-@pytest.mark.parametrize("section", [1, 2, 3])
-def test_the_sources_listings_are_found_whole(section):
-    text = lesson.source_listing(section)
-    assert text.startswith("import numpy as np\n")
-    assert text.rstrip().endswith(".step()")
-    compile(text, "listing", "exec")
-
-
-def test_the_listing_of_a_section_without_one_is_not_the_next_ones():
-    with pytest.raises(ValueError, match="section 4 .* has no listing"):
-        lesson.source_listing(4)
-
-
 def test_a_table_is_markdown_with_numbers_to_the_right():
     assert isinstance(lesson.table(["a", "b"], [["x", 1]]), Markdown)
     assert (

@@ -255,6 +255,12 @@ def test_a_lesson_follows_the_template(path, check):
     assert check(notebook) == []
 
 
+@pytest.mark.parametrize("check", [need_faults, claim_faults, picture_faults])
+def test_the_page_of_the_listings_keeps_the_rules_that_concern_it(check):
+    path = ROOT / "notebooks/source_listings.ipynb"
+    assert check(nbformat.read(path, as_version=4)) == []
+
+
 def model_lesson() -> nbformat.NotebookNode:
     """The smallest notebook that follows the template."""
     v4 = nbformat.v4

@@ -12,7 +12,7 @@ import pytest
 from companion.snippet import public, snippet
 
 # What only notebooks use needs the book around it; the tool itself needs the package that it reads.
-APART = ("companion.lesson", "companion.snippet")
+APART = ("companion.lesson", "companion.listings", "companion.snippet")
 FUNCTIONS = {
     name: item for name, item in public().items() if not name.startswith(APART)
 }

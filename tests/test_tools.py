@@ -3,9 +3,11 @@
 import collections
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tools import evidence as evidence_tool
 from tools import install, portable
@@ -40,7 +42,7 @@ def test_a_full_disk_is_told_before_anything_is_installed(monkeypatch, tmp_path)
 
 @pytest.mark.parametrize(
     ("free", "sentence"),
-    [(1e11, "check the network"), (1e8, "The disk is full: free 4 GB")],
+    [(1e11, "check the network"), (1e8, "The disk is full: free 6 GB")],
 )
 def test_a_failed_installation_says_the_likely_cause(monkeypatch, free, sentence):
     monkeypatch.setattr(install.subprocess, "call", lambda *command, **options: 1)
@@ -51,6 +53,39 @@ def test_a_failed_installation_says_the_likely_cause(monkeypatch, free, sentence
         install.pip("anywhere", "nothing")
 
 
+def test_a_broken_environment_is_named(monkeypatch, tmp_path):
+    (tmp_path / "pyvenv.cfg").touch()
+    monkeypatch.setattr(install.subprocess, "call", lambda *command, **options: 1)
+    with pytest.raises(SystemExit, match="is broken.* delete that folder"):
+        install.main(str(tmp_path), "test")
+    monkeypatch.undo()
+    assert not install.works(str(tmp_path))  # no Python there
+    monkeypatch.setattr(install, "python_of", lambda folder: sys.executable)
+    assert install.works("this one")
+
+
+def test_a_comparison_that_fails_says_what_to_do(monkeypatch):
+    monkeypatch.setattr(evidence_tool, "environment", lambda chapter: sys.executable)
+    monkeypatch.setattr(evidence_tool.subprocess, "call", lambda *command, **options: 1)
+    with pytest.raises(SystemExit, match="LESSON=robustness/shielding again"):
+        evidence_tool.main(["robustness/shielding"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [("1 / 0", "division by zero"), ("import os; os._exit(3)", "died")],
+)
+def test_a_notebook_that_fails_says_what_to_do(cell, said, monkeypatch, tmp_path):
+    (tmp_path / "_config.yml").write_text('repository: {url: "", branch: main}')
+    (tmp_path / "one.py").write_text(f"# %%\nimport companion\n\n# %%\n{cell}\n")
+    monkeypatch.setattr(recorder, "ROOT", tmp_path)
+    monkeypatch.setattr(recorder, "FOLDER", tmp_path)
+    with pytest.raises(SystemExit, match="run make notebooks LESSON=one") as error:
+        recorder.main(["one"])
+    assert said in str(error.value)
+    assert not (tmp_path / "one.ipynb").exists()
+
+
 def test_make_without_a_python_says_so(tmp_path):
     command = ["make", "book", "PYTHON=no-such-python", f"VENV={tmp_path / 'none'}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -59,6 +94,17 @@ def test_make_without_a_python_says_so(tmp_path):
         "There is no no-such-python: install Python 3.11 or newer"
         in done.stdout + done.stderr
     )
+
+
+def test_every_promise_of_a_python_is_the_same_and_is_tested():
+    versions = ["3.11", "3.12", "3.13"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f">={versions[0]}"
+    prefix = "Programming Language :: Python :: "
+    assert project["classifiers"] == [prefix + version for version in versions]
+    flow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    assert flow["jobs"]["linux"]["strategy"]["matrix"]["python"] == versions
+    assert "Python 3.11, 3.12 or 3.13" in (ROOT / "README.md").read_text()
 
 
 def test_make_help_lists_every_command():
@@ -96,6 +142,35 @@ def test_the_first_cell_fetches_the_book_once_an_address_is_configured(
     exec(
         cell, scope
     )  # companion is here, so nothing is fetched; get_ipython would not be defined
+
+
+def test_another_cpu_runs_every_test_that_computes():
+    named = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert named >= portable.TEXT
+    run = portable.unit_tests()
+    assert {
+        "tests/test_mdp.py",
+        "tests/robustness/test_shielding.py",
+        "companion",
+    } <= set(run)
+    left = named - {Path(path).name for path in run} - portable.TEXT
+    assert all(name.startswith("test_site") for name in left)
+
+
+def test_both_profiles_are_run_and_the_advice_is_given(monkeypatch, capsys):
+    calls = []
+    monkeypatch.setattr(
+        portable.subprocess,
+        "call",
+        lambda command, cwd, env: calls.append((command, env)) or len(calls) == 1,
+    )
+    assert portable.main() == 1
+    (older, with_older), (two, with_two) = calls
+    assert {"notebooks", "companion", "tests/test_mdp.py"} <= set(older)
+    assert with_older["OPENBLAS_CORETYPE"] == "Haswell"
+    assert two[-1] == "notebooks"
+    assert with_two["OMP_NUM_THREADS"] == "2"
+    assert "A bound in a test: derive it" in capsys.readouterr().out
 
 
 def test_the_probe_of_the_portable_check_is_repeatable():

@@ -45,11 +45,13 @@ def main(lessons: list[str]) -> None:
             f"There is no evidence program for {unknown[0]}; there is one for {', '.join(known)}."
         )
     for lesson in lessons or known:
-        subprocess.run(
-            [environment(lesson.split("/")[0]), "-m", "evidence", lesson],
-            cwd=ROOT,
-            check=True,
-        )
+        python = environment(lesson.split("/")[0])
+        if subprocess.call([python, "-m", "evidence", lesson], cwd=ROOT):
+            sys.exit(
+                f"The comparison of {lesson} failed, and its record is unchanged. The message above says where "
+                "the book and its peer disagree, or what the program could not do: mend that, and run "
+                f"make evidence LESSON={lesson} again."
+            )
 
 
 if __name__ == "__main__":

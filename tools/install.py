@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-NEEDED_GB = 4
+NEEDED_GB = 6  # with the build of torch that brings CUDA; without it, a third
 
 
 def stop(sentence):
@@ -23,9 +23,23 @@ def constraint(name):
         return next(line.strip() for line in lines if line.startswith(name + "=="))
 
 
+def python_of(folder):
+    """Return the environment's Python."""
+    return os.path.join(folder, "Scripts" if os.name == "nt" else "bin", "python")
+
+
+def works(folder):
+    """Say whether the environment's Python starts and has pip."""
+    try:
+        command = [python_of(folder), "-c", "import pip"]
+        return subprocess.call(command, stderr=subprocess.DEVNULL) == 0
+    except OSError:
+        return False
+
+
 def pip(folder, *arguments):
     """Run the environment's pip; say what to do where it fails."""
-    python = os.path.join(folder, "Scripts" if os.name == "nt" else "bin", "python")
+    python = python_of(folder)
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     # A package index sometimes fails to answer for one package; a second try costs little.
     if all(subprocess.call(command + list(arguments), cwd=ROOT) for _ in range(2)):
@@ -44,7 +58,7 @@ def main(folder, extra):
     """Create the environment if it is missing, then install torch first and everything else after it."""
     if sys.version_info < (3, 11):
         stop(
-            "This book needs Python 3.11 or newer; {} is {}.{}. Install one and name it: make PYTHON=python3.11 ...".format(
+            "This book needs Python 3.11 or newer; {} is {}.{}. Install one and name it: make book PYTHON=python3.11".format(
                 sys.executable, *sys.version_info[:2]
             )
         )
@@ -63,6 +77,11 @@ def main(folder, extra):
             )
         print(f"Making the environment {folder} ...")
         venv.create(folder, with_pip=True)
+    if not works(folder):
+        stop(
+            f"The environment {folder} is broken, perhaps because its Python has been removed: delete that folder and "
+            "run the same command again."
+        )
     print("Installing the book and its tools (about two minutes the first time) ...")
     # torch alone and pinned, so that nothing later resolves it to a build for another machine.
     index = os.environ.get("TORCH_INDEX")

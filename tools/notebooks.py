@@ -14,7 +14,6 @@ import jupytext
 import nbformat
 import yaml
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
@@ -105,8 +104,12 @@ def main(lessons: list[str]) -> None:
             name = running[done].relative_to(ROOT)
             try:
                 print(f"{name}: recorded in {done.result():.0f} s of CPU", flush=True)
-            except CellExecutionError as error:
-                sys.exit(f"{name} failed; its record is unchanged.\n{error}")
+            except Exception as error:  # an error in a cell, a kernel that died, a file that is no notebook
+                lesson = running[done].relative_to(FOLDER).with_suffix("").as_posix()
+                sys.exit(
+                    f"{name} failed, and its record is unchanged. Mend what is said below and run "
+                    f"make notebooks LESSON={lesson} again.\n{error}"
+                )
 
 
 if __name__ == "__main__":

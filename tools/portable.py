@@ -1,7 +1,8 @@
-"""Replay every notebook as another CPU would compute it; the recorded outputs must stand.
+"""Replay every notebook, and run the unit tests, as another CPU would compute them.
 
-Profile A takes the newer instructions away, so that sums are formed in another order.  Profile B keeps them and
-uses two threads.  A probe shows whether A computes differently on this machine at all.
+Profile A takes the newer instructions away, so that sums are formed in another order: the recorded outputs must
+stand, and so must every bound on rounding in the unit tests.  Profile B keeps them and uses two threads, as a
+reader's kernel does.  A probe shows whether A computes differently on this machine at all.
 """
 
 import os
@@ -30,6 +31,20 @@ PROFILES = {
     },
 }
 
+# Tests that read text or start programs, and compute nothing that depends on the CPU: pages, commands, files.  The
+# examples of the snippets are those of the docstrings, which are run.
+TEXT = {
+    "test_budget.py",
+    "test_evidence.py",
+    "test_imports.py",
+    "test_listings.py",
+    "test_notebooks.py",
+    "test_snippet.py",
+    "test_static.py",
+    "test_tools.py",
+    "test_tree.py",
+}
+
 PROBE = """
 import hashlib, numpy as np, torch
 x = np.random.default_rng(0).normal(size=(257, 257))
@@ -37,6 +52,17 @@ t = torch.from_numpy(x.astype("float32"))
 parts = [x @ x, np.exp(x), (t @ t).numpy(), torch.exp(t).numpy(), t.softmax(1).numpy(), t.sum(1).numpy()]
 print(" ".join(hashlib.sha256(np.ascontiguousarray(p).tobytes()).hexdigest()[:8] for p in parts))
 """
+
+
+def unit_tests(root: Path = ROOT) -> list[str]:
+    """Return the files whose tests compute something, and the package with its examples."""
+    files = sorted((root / "tests").rglob("test_*.py"))
+    computing = [
+        path.relative_to(root).as_posix()
+        for path in files
+        if path.name not in TEXT and not path.name.startswith("test_site")
+    ]
+    return [*computing, "companion"]
 
 
 def numpy_features() -> str:
@@ -62,12 +88,12 @@ def probe(environment: dict[str, str]) -> list[str]:
 
 
 def main() -> int:
-    """Probe, then replay under both profiles; return the number of profiles that failed."""
+    """Probe, then replay and test under the profiles; return the number of profiles that failed."""
     PROFILES["A, an older CPU"]["NPY_DISABLE_CPU_FEATURES"] = numpy_features()
     native = probe({**os.environ, **ONE_THREAD})
     failed = 0
     for name, variables in PROFILES.items():
-        environment = {**os.environ, "BOOK_REPLAY": "1", **variables}
+        environment = {**os.environ, **variables}
         changed = sum(a != b for a, b in zip(native, probe(environment), strict=True))
         print(
             f"Profile {name}: the probe's last bits differ in {changed} of {len(native)} computations.",
@@ -75,14 +101,16 @@ def main() -> int:
         )
         if not changed and name.startswith("A"):
             print(
-                "  This CPU computes profile A as it computes natively: the replay below proves little here."
+                "  This CPU computes profile A as it computes natively: the run below proves little here."
             )
-        workers = [] if variables["OMP_NUM_THREADS"] == "2" else ["-n", "2"]
-        command = [sys.executable, "-m", "pytest", "-q", *workers, "notebooks"]
+        older = name.startswith("A")
+        what = ["-n", "2", "notebooks", *unit_tests()] if older else ["notebooks"]
+        command = [sys.executable, "-m", "pytest", "-q", *what]
         failed += subprocess.call(command, cwd=ROOT, env=environment) != 0
     if failed:
         print(
-            "An output above depends on the CPU: round it, or state it as a claim with a margin."
+            "Something above depends on the CPU. An output of a notebook: round it, or state it as a claim with a "
+            "margin. A bound in a test: derive it, operations x epsilon x scale x 10 (tests/rounding.py)."
         )
     return failed
 

@@ -67,7 +67,7 @@ figure_style()
 # > **Fault Tolerance**: Designing AI systems to detect and recover from faults and errors.
 #
 # Its listing, "Fault Tolerance using Markov Decision Processes", contains no fault, and does not run.
-# The [errata](../errata.ipynb) run it and repair it line by line.
+# [Run and repaired](../source_listings.ipynb), it shows its faults line by line.
 # This lesson builds what the title promises.
 
 # %% [markdown]

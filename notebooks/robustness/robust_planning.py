@@ -63,7 +63,7 @@ figure_style()
 # > **Robustness**: The ability of AI systems to withstand and recover from failures, errors, or attacks.
 #
 # Its listing for this section has one table of probabilities, drawn at random, and never doubts it.
-# The [errata](../errata.ipynb) run it and repair it.
+# It is [run and repaired](../source_listings.ipynb) there.
 # This lesson doubts: first the numbers in the table (an error), then the hand on the controls (an attack).
 
 # %% [markdown]

@@ -53,7 +53,7 @@ figure_style()
 # > **Safety**: The ability of AI systems to operate within predetermined boundaries and prevent unintended consequences.
 #
 # The techniques that it then names make harm rarer.
-# None of them draws a boundary, and none of its listings does; they are run in the [errata](../errata.ipynb).
+# None of them draws a boundary, and none of its listings does; they are [run and repaired](../source_listings.ipynb).
 # This lesson draws one, and keeps it.
 
 # %% [markdown]
