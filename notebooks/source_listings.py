@@ -58,7 +58,7 @@ figure_style()
 #
 # Guess before you look: where does the loss of listing 3 lead it, and where does the right loss lead it?
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two curves over 2000 steps on a logarithmic axis: the probability of the better action starts at one tenth; under the right loss it rises to one, under the loss of listing 3 it falls to zero"}, "figure": {"caption": "How often the better of two actions is taken, while the listing's loss and the right loss train the same policy.", "name": "listing-three-wrong-way"}}
 pay = np.array([1.0, 2.0])
 
 
@@ -73,7 +73,6 @@ def follow(step, steps=2000, rate=0.1):
     return np.array(path)
 
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Two curves over 2000 steps on a logarithmic axis: the probability of the better action starts at one tenth; under the right loss it rises to one, under the loss of listing 3 it falls to zero"}, "figure": {"caption": "How often the better of two actions is taken, while the listing's loss and the right loss train the same policy.", "name": "listing-three-wrong-way"}}
 listings_step = follow(lambda policy: policy * pay)
 right_step = follow(lambda policy: policy * (pay - policy @ pay))
 for path, name, colour in [

@@ -1,6 +1,7 @@
 """The properties that make the MDP solvers correct."""
 
 import itertools
+from fractions import Fraction
 
 import gymnasium
 import numpy as np
@@ -108,6 +109,15 @@ def test_the_bounds_hold_the_optimum_between_them(solver, mdp):
     solution, slack = solver(mdp), solve_error(mdp)  # the slack is that of `expected`
     assert (solution.lower <= expected + slack).all()
     assert (expected - slack <= solution.upper).all()
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("discount", [0.1, 0.7, 0.99, 0.9999])
+def test_the_bounds_hold_the_value_in_exact_arithmetic(solver, discount):
+    # One state that pays one third for ever; without allowance for rounding the bounds would be one float.
+    solution = solver(MDP([[[1.0]]], [[1 / 3]], discount))
+    exact = Fraction(1 / 3) / (1 - Fraction(discount))
+    assert Fraction(float(solution.lower[0])) <= exact <= solution.upper[0]
 
 
 @quick
@@ -470,6 +480,13 @@ def spoiled(entry) -> np.ndarray:
             ValueError,
             "row 3 misses by 0.1",
         ),
+        (
+            "transition",
+            sparse.csr_array(spoiled([0.5, 0.5 + 1e-12]).reshape(4, 2)),
+            ValueError,
+            "row 3 misses by 1",
+        ),
+        ("transition", spoiled([0.5, 0.5 + 1e-12]), ValueError, "must sum to 1"),
         (
             "transition",
             sparse.csr_array(np.full((3, 2), 0.5)),

@@ -4,6 +4,7 @@ A check is a function that returns the faults it finds on a page, each a sentenc
 plants faults of every kind and sees the checks find them.
 """
 
+import base64
 import contextlib
 import functools
 import http.server
@@ -34,13 +35,15 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from companion.snippet import snippet
+from companion.snippet import public, snippet
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from tools.site import build  # noqa: E402
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
+SEARCH = "search"
+SOURCE, ALGORITHMS = "book/source_document", "book/algorithms"
 
 
 # --- the pages, and what their sources say ----------------------------------------
@@ -63,11 +66,15 @@ def fenced(markdown: str) -> list[str]:
 
 
 def source(name: str) -> tuple[str, list[str]]:
-    """A page's prose, and the code blocks on it in their order, as they were written."""
+    """A page's prose, and the code on it that can be copied, in its order, as it was written."""
+    if name == SEARCH:
+        return "", []
+    if name == ALGORITHMS:
+        return "", [snippet(full) for full in algorithms()]
     path = ROOT / f"{name}.ipynb"
     if not path.is_file():
         text = (ROOT / f"{name}.md").read_text(encoding="utf-8")
-        return text, fenced(text)
+        return text, [] if name == SOURCE else fenced(text)
     prose, code = [], []
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "markdown":
@@ -75,13 +82,48 @@ def source(name: str) -> tuple[str, list[str]]:
             code += fenced(cell.source)
         elif cell.cell_type == "code":
             tags = set(cell.metadata.get("tags", []))
-            code += [] if tags & {"remove-cell", "remove-input"} else [cell.source]
+            shown = not tags & {"remove-cell", "remove-input"}
+            # Of what only shows the package's code the site shows that code alone.
+            if shown and not cell.source.startswith("show_source("):
+                code.append(cell.source)
             removed = tags & {"remove-cell", "remove-output"}
             for output in [] if removed else cell.outputs:
                 text = output.get("data", {}).get("text/markdown", "")
                 prose.append(text)
                 code += fenced(text)
     return "\n\n".join(prose), code
+
+
+def lessons() -> list[str]:
+    """The lessons of the chapters, in their order."""
+    return [page for page in pages() if page.count("/") == 2]
+
+
+def algorithms() -> list[str]:
+    """Every public function and class, lessons' modules first, in their order."""
+    names = [
+        name
+        for name, item in public().items()
+        if callable(item)
+        and name.split(".")[1] not in ("lesson", "listings", "snippet")
+    ]
+    order = [
+        page.replace("notebooks", "companion").replace("/", ".") for page in lessons()
+    ]
+    place = {module: n for n, module in enumerate(order)}
+    return sorted(
+        names, key=lambda name: place.get(name.rpartition(".")[0], len(place))
+    )
+
+
+def first_figure(name: str) -> tuple[bytes, str]:
+    """The first figure that a notebook draws, and its alternative text."""
+    for cell in nbformat.read(ROOT / f"{name}.ipynb", as_version=4).cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                alt = cell.metadata["mystnb"]["image"]["alt"]
+                return base64.b64decode(output["data"]["image/png"]), alt
+    raise ValueError(f"{name} draws nothing")
 
 
 def has_math(markdown: str) -> bool:
@@ -171,8 +213,27 @@ def open_page(context: BrowserContext, base: str, path: str) -> Opened:
     page.route(lambda url: not url.startswith(base), lambda route: route.abort())
     page.goto(urljoin(base, path), wait_until="load")
     page.evaluate("() => window.MathJax?.startup?.promise")
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => done()))")
+    drawn(page)
     return opened
+
+
+def drawn(page: Page) -> None:
+    """Wait until what a change of size brings about has happened, however long that takes.
+
+    A ResizeObserver reports in the frame of the change, and the page measures in the next one.
+    """
+    page.evaluate(
+        """async () => {
+          for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+        }"""
+    )
+
+
+def resize(page: Page, size: dict[str, int]) -> None:
+    """Give a page another size, and wait until it has taken it."""
+    page.set_viewport_size(size)
+    page.wait_for_function("width => innerWidth === width", arg=size["width"])
+    drawn(page)
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +252,8 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    context.set_default_timeout(20_000)
+    # Ends what hangs; nothing here is a matter of time.
+    context.set_default_timeout(300_000)
     yield context
     context.close()
 
@@ -210,12 +272,13 @@ def address(site: Path) -> Iterator[str]:
         yield base
 
 
-@pytest.fixture(scope="module", params=pages())
+@pytest.fixture(scope="module", params=[*pages(), SEARCH])
 def opened(
     request: pytest.FixtureRequest, context: BrowserContext, address: str
 ) -> Iterator[tuple[str, Opened]]:
     """Each page once, for all the tests that follow."""
-    found = open_page(context, address, f"{request.param}.html")
+    query = "?q=policy" if request.param == SEARCH else ""
+    found = open_page(context, address, f"{request.param}.html{query}")
     yield request.param, found
     found.page.close()
 
@@ -298,8 +361,7 @@ def link_faults(page: Page, base: str, folder: Path) -> list[str]:
 
 def overflow_faults(page: Page) -> list[str]:
     """At a phone's width: the page scrolls sideways, or hides what is too wide."""
-    page.set_viewport_size(NARROW)
-    page.wait_for_timeout(50)
+    resize(page, NARROW)
     faults = page.evaluate(
         """() => {
           const width = document.documentElement.clientWidth, faults = [];
@@ -322,7 +384,7 @@ def overflow_faults(page: Page) -> list[str]:
           return faults;
         }"""
     )
-    page.set_viewport_size(WIDE)
+    resize(page, WIDE)
     return faults
 
 
@@ -332,22 +394,88 @@ def unfold(page: Page, unfolded: bool = True) -> None:
         "open => document.querySelectorAll('article details').forEach(d => d.open = open)",
         unfolded,
     )
-    page.wait_for_timeout(50)
 
 
 def scroll_faults(page: Page) -> list[str]:
-    """At a phone's width, unfolded: what scrolls sideways is no stop for the keyboard."""
-    page.set_viewport_size(NARROW)
+    """At a phone's width, unfolded: what scrolls sideways is no stop for the keyboard, or does not show it."""
+    resize(page, NARROW)
     unfold(page)
     faults = page.evaluate(
         """() => [...document.querySelectorAll("main *")].filter(node =>
-            node.scrollWidth > node.clientWidth + 1 && node.tabIndex !== 0 &&
+            node.scrollWidth > node.clientWidth + 1 &&
             /auto|scroll/.test(getComputedStyle(node).overflowX) && node.checkVisibility()
-          ).map(node => `no stop: ${node.outerHTML.slice(0, 120)}`)"""
+          ).flatMap(node => [
+            node.tabIndex === 0 ? [] : `no stop: ${node.outerHTML.slice(0, 120)}`,
+            getComputedStyle(node).maskImage !== "none" ? []
+              : `no sign that there is more: ${node.outerHTML.slice(0, 120)}`,
+          ].flat())"""
     )
     unfold(page, False)
-    page.set_viewport_size(WIDE)
+    resize(page, WIDE)
     return faults
+
+
+def cover_faults(page: Page) -> list[str]:
+    """At a phone's width, unfolded: copy buttons that lie on the code."""
+    resize(page, NARROW)
+    unfold(page)
+    faults = page.evaluate(
+        """() => [...document.querySelectorAll("article button.copybtn")].flatMap(button => {
+            const a = button.getBoundingClientRect(), pre = button.parentElement.querySelector("pre");
+            const b = pre.getBoundingClientRect();
+            const apart = a.left >= b.right || a.right <= b.left || a.top >= b.bottom || a.bottom <= b.top;
+            return apart ? [] : [`a button covers ${pre.textContent.slice(0, 40)}`];
+          })"""
+    )
+    unfold(page, False)
+    resize(page, WIDE)
+    return faults
+
+
+def figure_faults(page: Page) -> list[str]:
+    """Figures of a lesson that do not open at their full size."""
+    return page.eval_on_selector_all(
+        "article .cell_output img",
+        """all => all.filter(i => i.closest("a")?.href !== i.src).map(i => `${i.src} is no link to itself`)""",
+    )
+
+
+def icon_faults(page: Page) -> list[str]:
+    """Signs of the theme that are shown and have no drawing."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("[class*='fa-']")].filter(node =>
+            node.checkVisibility() && (getComputedStyle(node).maskImage === "none" || node.clientWidth < 8)
+          ).map(node => `no drawing: ${node.outerHTML}`)"""
+    )
+
+
+def weight_faults(page: Page, base: str, folder: Path, mathematics: bool) -> list[str]:
+    """Scripts over 500 kB before the first paint, and MathJax where there is no formula."""
+    scripts = page.eval_on_selector_all(
+        "script[src]",
+        "all => all.map(s => [s.src, s.defer || s.async || s.type === 'module'])",
+    )
+    faults = [
+        f"{source} blocks the first paint"
+        for source, late in scripts
+        if not late
+        and source.startswith(base)
+        and (folder / urlsplit(source).path.lstrip("/")).stat().st_size > 500_000
+    ]
+    loads = any("mathjax" in source.lower() for source, _ in scripts)
+    if loads and not mathematics:
+        faults.append("MathJax is loaded for nothing")
+    return faults
+
+
+def description_faults(page: Page) -> list[str]:
+    """A page without a description, or with one that is no sentence of the right length."""
+    said = page.eval_on_selector_all(
+        "meta[name=description]", "all => all.map(m => m.content)"
+    )
+    if len(said) != 1:
+        return [f"{len(said)} descriptions"]
+    return [] if 30 <= len(said[0]) <= 162 else [f"the description is {said[0]!r}"]
 
 
 def axe_faults(page: Page, theme: str) -> list[str]:
@@ -440,8 +568,10 @@ def copy_faults(page: Page, authored: list[str]) -> list[str]:
 def clipboard_faults(page: Page, authored: list[str]) -> list[str]:
     """The first copy button, by the keyboard, does not reach the real clipboard."""
     page.bring_to_front()
+    unfold(page)
     page.evaluate("() => navigator.clipboard.writeText('nothing was copied')")
-    page.locator("article button.copybtn >> visible=true").first.press("Enter")
+    page.locator("article button.copybtn").first.press("Enter")
+    unfold(page, False)
     text = page.evaluate("() => navigator.clipboard.readText()").replace("\r\n", "\n")
     return [] if text in [code.rstrip("\n") for code in authored] else [f"got {text!r}"]
 
@@ -452,30 +582,37 @@ def snippet_faults(page: Page) -> list[str]:
     folds = "article details:has(> summary > code)"
     texts = copied(page, f"{folds} button.copybtn")
     for fold, text in zip(page.locator(folds).all(), texts, strict=True):
-        names = fold.locator("summary code").all_text_contents()
+        names = fold.locator("summary code").evaluate_all(
+            "all => all.map(code => code.dataset.name ?? code.textContent)"
+        )
         if text != snippet(*names).rstrip("\n"):
             faults.append(f"the snippet of {', '.join(names)} is another one")
     return faults
 
 
-def fold_faults(page: Page) -> list[str]:
-    """Folded parts that are open at first, have no name, or do not obey the keyboard."""
+def fold_faults(page: Page, tried: int = 6) -> list[str]:
+    """Folded parts that are open at first or have no name; or the first ones do not obey the keyboard."""
     faults = []
-    for fold in page.locator("article details").all():
+    folds = page.locator("article details")
+    for name, is_open in folds.evaluate_all(
+        """all => all.map(fold => [fold.querySelector("summary").innerText.trim() ||
+            fold.querySelector("summary").textContent.trim(), fold.open])"""
+    ):
+        if len(name.split()) < 2:
+            faults.append(f"a fold is called {name!r}")
+        if is_open:
+            faults.append(f"{name!r} is open at first")
+    for fold in folds.all()[:tried]:
         # A fold inside a fold, which has been tested before it, is reached by opening that.
         fold.evaluate(
             "d => d.parentElement.closest('details')?.toggleAttribute('open')"
         )
-        summary = fold.locator("> summary")
-        name = summary.inner_text().strip()
-        if len(name.split()) < 2:
-            faults.append(f"a fold is called {name!r}")
-        states = [fold.evaluate("d => d.open")]
+        states = []
         for _ in range(2):
-            summary.press("Enter")
+            fold.locator("> summary").press("Enter")
             states.append(fold.evaluate("d => d.open"))
-        if states != [False, True, False]:
-            faults.append(f"{name!r} by keyboard is open: {states}")
+        if states != [True, False]:
+            faults.append(f"a fold by keyboard is open: {states}")
         fold.evaluate(
             "d => d.parentElement.closest('details')?.toggleAttribute('open')"
         )
@@ -514,17 +651,24 @@ def focus_faults(page: Page, stops: int = 12) -> list[str]:
 
 
 def search_faults(page: Page, base: str, words: str, wanted: str) -> list[str]:
-    """The search page does not find the wanted page for some words."""
+    """The search for some words does not find the wanted page first, or shows code for an answer."""
     page.goto(urljoin(base, "search.html"), wait_until="load")
     box = page.locator("input[name=q] >> visible=true").first
     box.fill(words)
     box.press("Enter")
-    page.wait_for_function(
-        "() => /finished|did not match/.test(document.querySelector('#search-results')?.innerText)"
-    )
-    if page.locator(f"#search-results li a[href*='{wanted}.html']").count():
-        return []
-    return [f"the search for {words!r} does not find {wanted}"]
+    page.wait_for_url("**/search.html?q=*")
+    page.wait_for_function("() => document.querySelector('#search-status')?.innerText")
+    found = page.locator("#search-results > li")
+    if not found.count():
+        return [f"the search for {words!r} finds nothing"]
+    first = found.first.locator("a").first.get_attribute("href") or ""
+    faults = []
+    if not first.endswith(f"{wanted}.html"):
+        faults.append(f"the search for {words!r} finds {first} before {wanted}")
+    for said in found.locator(".context").all_inner_texts():
+        if re.search(r"\b(import|def) \w|✓|\w = \w+\(", said):
+            faults.append(f"the search for {words!r} shows {said!r}")
+    return faults
 
 
 # --- every page -------------------------------------------------------------------
@@ -556,9 +700,42 @@ def test_folds_open_by_keyboard(opened: tuple[str, Opened]) -> None:
 
 
 def test_folded_cells_say_what_they_hold(opened: tuple[str, Opened]) -> None:
-    for tag, name in [("hide-cell", "solution"), ("hide-input", "code")]:
+    for tag, names in FOLDS.items():
+        folds = opened[1].page.locator(f"article .tag_{tag} > details > summary")
+        assert set(folds.all_inner_texts()) <= {f"Show the {name}" for name in names}
+    for tag, name in [("claim", "test"), ("exercise", None)]:
         folds = opened[1].page.locator(f"article .tag_{tag} > details > summary")
         assert set(folds.all_inner_texts()) <= {f"Show the {name}"}
+
+
+# What a tag folds; which of its names a cell has is told by what it holds.
+FOLDS = {
+    "hide-cell": {"solution"},
+    "hide-input": {"code", "test", "check"},
+    "hide-output": {"table", "record", "output"},
+}
+
+
+def test_figures_open_at_full_size(opened: tuple[str, Opened]) -> None:
+    assert figure_faults(opened[1].page) == []
+
+
+def test_every_sign_is_drawn(opened: tuple[str, Opened]) -> None:
+    assert icon_faults(opened[1].page) == []
+
+
+def test_nothing_heavy_comes_first(opened: tuple[str, Opened], site: Path) -> None:
+    found = opened[1]
+    wanted = found.page.locator("mjx-container").count() > 0
+    assert weight_faults(found.page, found.base, site, wanted) == []
+
+
+def test_a_page_is_described(opened: tuple[str, Opened]) -> None:
+    assert description_faults(opened[1].page) == []
+
+
+def test_copy_buttons_hide_no_code(opened: tuple[str, Opened]) -> None:
+    assert cover_faults(opened[1].page) == []
 
 
 def test_focus_is_seen(opened: tuple[str, Opened]) -> None:
@@ -602,6 +779,127 @@ def test_search_finds_the_lesson(
     page.close()
 
 
+# What a visitor types, and the lessons that may come first.
+METHODS = {
+    "value iteration": ["fault_tolerance", "robust_planning"],
+    "Reed-Solomon": ["error_correction"],
+    "LOF": ["anomaly_detection"],
+    "isolation forest": ["anomaly_detection"],
+    "conformal": ["calibrated_alarms"],
+}
+
+
+@pytest.mark.parametrize("words", METHODS)
+def test_search_finds_a_method_in_its_lesson(
+    words: str, context: BrowserContext, address: str
+) -> None:
+    page = context.new_page()
+    tried = [
+        search_faults(page, address, words, f"notebooks/robustness/{name}")
+        for name in METHODS[words]
+    ]
+    page.close()
+    assert [] in tried, tried
+
+
+def test_the_source_is_not_searched_and_says_that_it_does_not_run(
+    context: BrowserContext, address: str, site: Path
+) -> None:
+    assert SOURCE not in (site / "_static/search-index.js").read_text(encoding="utf-8")
+    page = open_page(context, address, f"{SOURCE}.html").page
+    # Outside the text of the document, which is what the next heading belongs to.
+    banner = page.locator("article .banner + section > h1")
+    assert banner.count() == 1
+    assert "does not run" in page.locator("article .banner").inner_text()
+    to = page.locator("article .banner a").get_attribute("href") or ""
+    assert to.startswith("../notebooks/")
+    assert page.locator("article pre").count() >= 3
+    assert page.locator("article button.copybtn").count() == 0
+    page.close()
+
+
+def test_the_front_page_shows_every_lesson_with_its_figure(
+    context: BrowserContext, address: str, site: Path
+) -> None:
+    page = open_page(context, address, "book/index.html").page
+    start = page.locator("article .start")
+    assert start.locator("a.start-here").get_attribute("href") == (
+        f"../{lessons()[0]}.html"
+    )
+    assert start.bounding_box()["y"] < WIDE["height"]
+    shown = page.eval_on_selector_all(
+        "article .start, article .card",
+        """all => all.map(card => [card.querySelector("a").getAttribute("href"),
+          card.querySelector("img").getAttribute("src"), card.querySelector("img").alt, card.innerText])""",
+    )
+    assert [href for href, *_ in shown] == [f"../{name}.html" for name in lessons()]
+    for name, (_, image, alt, words) in zip(lessons(), shown, strict=True):
+        figure = (site / "book" / image).resolve().read_bytes()
+        assert (figure, alt) == first_figure(name)
+        assert re.search(r"\d+ minutes to read", words)
+    planned = page.locator("article .planned li").all_inner_texts()
+    assert all(words.endswith("planned") for words in planned)
+    without = [p for p in pages() if f"{p.split('/')[1]}/" not in " ".join(lessons())]
+    assert len(planned) == len({*without} & {f"book/{c}" for c in CHAPTERS})
+    page.close()
+
+
+CHAPTERS = ["value_alignment", "safety", "robustness", "explainability"]
+
+
+def test_every_algorithm_is_listed_and_its_lesson_leads_there(
+    context: BrowserContext, address: str
+) -> None:
+    page = open_page(context, address, f"{ALGORITHMS}.html").page
+    names = page.locator("article section section > h3 code").all_inner_texts()
+    assert names == [full.rpartition(".")[2] for full in algorithms()]
+    for row in page.locator("article section section").all()[:3]:
+        words = row.inner_text()
+        assert re.search(r"\d+ lines", words)
+    page.goto(urljoin(address, f"{lessons()[0]}.html"))
+    module = lessons()[0].replace("notebooks", "companion").replace("/", ".")
+    link = page.locator("article table a", has_text=module).first
+    link.click()
+    assert page.url.startswith(urljoin(address, f"{ALGORITHMS}.html#"))
+    page.locator(f"article section:target:has-text('{module}')").wait_for()
+    page.close()
+
+
+def html_of(site: Path, name: str) -> str:
+    """A page as it was built."""
+    return (site / f"{name}.html").read_text(encoding="utf-8")
+
+
+def test_the_glossary_has_letters_and_leads_to_the_lessons(
+    context: BrowserContext, address: str, site: Path
+) -> None:
+    page = open_page(context, address, "book/glossary.html").page
+    terms = page.locator("article dl.glossary > dt").all_inner_texts()
+    assert len({term.lower() for term in terms}) == len(terms)
+    assert page.locator("article dl.glossary > dd > p:not(.where)").count() == len(
+        terms
+    )
+    letters = page.locator("article .letters a").all_inner_texts()
+    assert letters == sorted({term[0].upper() for term in terms})
+    assert page.locator("article dd .where a").count() > len(terms) / 2
+    page.close()
+    linked = [name for name in lessons() if 'class="term' in html_of(site, name)]
+    assert len(linked) > len(lessons()) / 2
+
+
+def test_on_a_phone_the_symbols_read_as_rows(
+    context: BrowserContext, address: str
+) -> None:
+    page = open_page(context, address, "book/notation.html").page
+    resize(page, NARROW)
+    wide = page.eval_on_selector_all(
+        "article .pst-scrollable-table-container",
+        "all => all.filter(t => t.scrollWidth > t.clientWidth + 1).length",
+    )
+    assert (wide, page.locator("article table.symbols").count() > 0) == (0, True)
+    page.close()
+
+
 def test_repository_buttons_follow_the_configuration(site: Path) -> None:
     settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     name = next(page for page in pages() if page.startswith("notebooks/"))
@@ -625,11 +923,16 @@ def small_book(folder: Path, url: str, page: str = "# Home\n") -> Path:
     (folder / "_config.yml").write_text(settings, encoding="utf-8")
     toc = "format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/one\n"
     (folder / "_toc.yml").write_text(toc, encoding="utf-8")
-    cells = [
-        nbformat.v4.new_markdown_cell("# One\n\n> **You should know.** It is so."),
-        nbformat.v4.new_code_cell("1", metadata={"tags": ["hide-cell"]}),
-        nbformat.v4.new_code_cell("2", metadata={"tags": ["hide-input"]}),
-    ]
+    cells = [nbformat.v4.new_markdown_cell(f"# One\n\n{BELIEVED}")]
+    for code, tags, output in MARKS:
+        shown = nbformat.v4.new_output(
+            "display_data", data={"text/markdown": output, "text/plain": "x"}
+        )
+        cells.append(
+            nbformat.v4.new_code_cell(
+                code, metadata={"tags": tags.split()}, outputs=[shown] if output else []
+            )
+        )
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     (folder / "notebooks").mkdir()
@@ -638,6 +941,27 @@ def small_book(folder: Path, url: str, page: str = "# Home\n") -> Path:
         (folder / stray).parent.mkdir(parents=True, exist_ok=True)
         (folder / stray).write_text("# A stray\n", encoding="utf-8")
     return folder
+
+
+BELIEVED = (
+    '> **Often believed, and wrong**\n>\n> "It is so." **It is not.** Often it is near.'
+)
+# Code, tags and output of a lesson's cells, one of every kind.
+MARKS = [
+    ("import this", "hide-input", ""),
+    ("claim(1 < 2)", "hide-input claim", "> **✓** One is less. *Checked over these.*"),
+    ("def head():\n    ...", "exercise", ""),
+    ("def check_head(f):\n    f()", "hide-input", "**Not answered yet.** Fill in."),
+    ("def head_solution(): 3", "hide-cell", ""),
+    ("table(rows)", "hide-output", "| a | b |\n| :- | -: |\n| cell | 2 |"),
+    ("evidence", "hide-output", "*Recorded on a day by a program.*"),
+    ("4", "hide-output", "four"),
+    ("show_source(head)", "", "Its code."),
+]
+# How the page reads from top to bottom.
+READS = """Often believed, and wrong | Show the code | One is less | Show the test | claim
+    | tag_exercise | Show the check | check_head | Not answered yet | Show the solution | head_solution
+    | Show the table | table | cell | Show the record | Recorded on | Show the output | Its code"""
 
 
 def addresses(page: Path) -> set[str]:
@@ -658,11 +982,17 @@ def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
     # Of the strays in the root no page was made.
     made = {path.relative_to(html).as_posix() for path in html.rglob("*.html")}
     ours = {"index.html", "book/index.html", "notebooks/one.html"}
-    sphinx = {"genindex.html", "search.html"}
+    sphinx = {"search.html"}
     assert {name for name in made if not name.startswith("_static/")} == ours | sphinx
     text = (html / "notebooks" / "one.html").read_text(encoding="utf-8")
-    assert '<blockquote class="you-should-know">' in text
-    assert text.index("Show the solution") < text.index("Show the code")
+    assert '<blockquote class="believed">' in text
+    assert '<blockquote class="claim">' in text
+    assert "show_source" not in text
+    rest = text[text.index("<article") :]
+    for words in READS.split("|"):
+        before, found, rest = rest.partition(words.strip())
+        assert found, words
+        assert "Show the" not in re.sub(r"<(h|m).*?>", "", before), words
     # A second time there is nothing to do; what is gone from the sources goes from the site.
     before = (html / "index.html").stat().st_mtime_ns
     (html / "gone.html").touch()
@@ -687,11 +1017,13 @@ def test_without_an_address_no_buttons_and_a_warning_stops_the_build(
 # --- every check against planted faults -------------------------------------------
 
 CLEAN = """<!DOCTYPE html><html lang="en"><head><title>A page</title><link rel="icon" href="data:,">
-<meta name="viewport" content="width=device-width"><style>{style}</style></head><body>
+<meta name="viewport" content="width=device-width">
+<meta name="description" content="A page that is clean but for what is planted.">{head}
+<style>{style}</style></head><body>
 <a href="#main-content">Skip to the content</a><main id="main-content"><article><h1>A page</h1>
 {body}</article></main><script>{script}</script></body></html>"""
-COPY = """<pre>one = 1</pre><button class="copybtn"
-onclick="navigator.clipboard.writeText('{}')">Copy</button>"""
+COPY = """<div><pre>one = 1</pre><button class="copybtn"
+onclick="navigator.clipboard.writeText('{}')">Copy</button></div>"""
 FOLD = "<details><summary>Show the solution</summary>Nothing.</details>"
 PALE = '<p style="color: #999; background: #fff">pale</p>'
 Plant = Callable[..., tuple[Opened, Path]]
@@ -707,10 +1039,12 @@ def plant(
     with served(folder) as base:
 
         def open_planted(
-            body: str = "", script: str = "", style: str = ""
+            body: str = "", script: str = "", style: str = "", head: str = ""
         ) -> tuple[Opened, Path]:
             name = f"page{len(planted)}.html"
-            text = CLEAN.format(body=body, script=script, style=style)
+            (folder / "heavy.js").write_text(f"/*{'x' * 500_001}*/")
+            (folder / "mathjax.js").touch()
+            text = CLEAN.format(body=body, script=script, style=style, head=head)
             (folder / name).write_text(text, encoding="utf-8")
             planted.append(open_page(context, base, name))
             return planted[-1], folder
@@ -729,6 +1063,11 @@ def test_on_a_clean_page_no_check_finds_a_fault(plant: Plant) -> None:
         "math": math_faults(page, False),
         "image": image_faults(page),
         "link": link_faults(page, opened.base, folder),
+        "figure": figure_faults(page),
+        "icon": icon_faults(page),
+        "weight": weight_faults(page, opened.base, folder, False),
+        "description": description_faults(page),
+        "cover": cover_faults(page),
         "fold": fold_faults(page),
         "focus": focus_faults(page, 3),
         "copy": copy_faults(page, ["one = 1"]),
@@ -826,7 +1165,9 @@ def test_a_scrolling_part_out_of_reach_is_seen(plant: Plant, fold: str) -> None:
     wide = '<div {} style="overflow-x: auto"><p style="width: 400px">wide</p></div>'
     assert scroll_faults(plant(fold.format(wide.format("")))[0].page)
     reached = wide.format('tabindex="0"')
-    assert scroll_faults(plant(fold.format(reached))[0].page) == []
+    assert "no sign" in scroll_faults(plant(fold.format(reached))[0].page)[0]
+    fades = "div { mask-image: linear-gradient(to left, transparent, black 2rem) }"
+    assert scroll_faults(plant(fold.format(reached), style=fades)[0].page) == []
 
 
 def test_a_barrier_in_the_dark_alone_is_seen(plant: Plant) -> None:
@@ -854,6 +1195,49 @@ def test_a_copy_that_does_not_reach_the_clipboard_is_seen(
 ) -> None:
     body = COPY.format("one = 1").replace(old, "nothing')")
     assert clipboard_faults(plant(body)[0].page, ["one = 1"])
+
+
+def test_a_copy_button_on_the_code_is_seen(plant: Plant) -> None:
+    style = "button { position: absolute; } div { position: relative; display: flex; }"
+    folded = f"<details><summary>Show it</summary>{COPY.format('one = 1')}</details>"
+    assert cover_faults(plant(folded)[0].page) == []
+    over = style + "button { left: 0; top: 0 }"
+    assert "covers one = 1" in cover_faults(plant(folded, style=over)[0].page)[0]
+
+
+def test_a_figure_that_does_not_open_is_seen(plant: Plant) -> None:
+    image = "data:image/gif;base64,R0lGODlhAQABAAAAACw="
+    figure = f"<div class='cell_output'><a href='{{}}'><img src='{image}' alt='a falling curve'></a></div>"
+    assert figure_faults(plant(figure.format(image))[0].page) == []
+    assert figure_faults(plant(figure.format("#other"))[0].page)
+
+
+def test_a_sign_without_a_drawing_is_seen(plant: Plant) -> None:
+    sign = "<i class='fa-solid fa-sun'></i>"
+    style = "i {{ display: inline-block; height: 1em; width: {}; {} }}"
+    drawing = "mask-image: linear-gradient(black, black)"
+    assert icon_faults(plant(sign, style=style.format("1em", drawing))[0].page) == []
+    assert icon_faults(plant(sign, style=style.format("1em", ""))[0].page)
+    assert icon_faults(plant(sign, style=style.format("0", drawing))[0].page)
+
+
+def test_what_is_heavy_or_for_nothing_is_seen(plant: Plant) -> None:
+    heavy = "<script {} src='heavy.js'></script>"
+    opened, folder = plant(head=heavy.format(""))
+    assert "blocks" in weight_faults(opened.page, opened.base, folder, False)[0]
+    opened, folder = plant(head=heavy.format("defer"))
+    assert weight_faults(opened.page, opened.base, folder, False) == []
+    opened, folder = plant(head="<script src='mathjax.js'></script>")
+    assert "nothing" in weight_faults(opened.page, opened.base, folder, False)[0]
+    assert weight_faults(opened.page, opened.base, folder, True) == []
+
+
+@pytest.mark.parametrize("words", ["short", "much too long " * 20])
+def test_a_bad_description_is_seen(plant: Plant, words: str) -> None:
+    twice = f"<meta name='description' content='{words}'>"
+    assert description_faults(plant(head=twice)[0].page) == ["2 descriptions"]
+    only = f"document.querySelector('meta[name=description]').content = '{words}'"
+    assert "the description is" in description_faults(plant(script=only)[0].page)[0]
 
 
 def test_a_wrong_snippet_is_seen(plant: Plant) -> None:
@@ -887,11 +1271,33 @@ def test_a_focus_that_cannot_be_seen_is_seen(plant: Plant) -> None:
     assert "no skip link" in focus_faults(page, 1)[0]
 
 
-def test_a_search_without_result_is_seen(context: BrowserContext, address: str) -> None:
+@pytest.mark.parametrize(
+    ("words", "wanted", "fault"),
+    [
+        ("xylophone", "book/index", "finds nothing"),
+        ("Reed-Solomon", "book/bibliography", "before book/bibliography"),
+    ],
+)
+def test_a_search_that_fails_is_seen(
+    words: str, wanted: str, fault: str, context: BrowserContext, address: str
+) -> None:
     page = context.new_page()
-    faults = search_faults(page, address, "xylophone", pages()[0])
+    faults = search_faults(page, address, words, wanted)
     page.close()
-    assert "does not find" in faults[0]
+    assert fault in faults[0]
+
+
+@pytest.mark.parametrize("said", ["import numpy as np", "✓ It is so.", "x = mean(1)"])
+def test_an_answer_that_is_code_is_seen(
+    said: str, tmp_path: Path, context: BrowserContext
+) -> None:
+    text = """<meta charset="utf-8"><form><input name="q"></form><p id="search-status">One page.</p>
+      <ol id="search-results"><li><a href="one.html">One</a><p class="context">{}</p></li></ol>"""
+    page = context.new_page()
+    with served(tmp_path) as base:
+        (tmp_path / "search.html").write_text(text.format(said), encoding="utf-8")
+        assert "shows" in search_faults(page, base, "one", "one")[0]
+    page.close()
 
 
 def test_without_a_browser_it_is_said_and_in_ci_it_fails() -> None:

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -81,9 +82,42 @@ def test_the_table_of_contents_lists_every_page_once():
         for p in (ROOT / "book").glob("*.md")
     }
     assert sorted(listed) == sorted(notebooks | prose)
-    assert [f"book/{chapter}" for chapter in CHAPTERS] == [
-        page for page in listed if page[5:] in CHAPTERS
+
+
+def misplaced_chapters(toc: dict[str, Any], lessons: list[str]) -> list[str]:
+    """Chapters that do not stand in the source's order, those without lessons last and called planned."""
+    taught = {lesson.split("/")[0] for lesson in lessons}
+    wanted = sorted(CHAPTERS, key=lambda chapter: chapter not in taught)
+    called = {
+        name: part["caption"]
+        for part in toc["parts"]
+        for page in part["chapters"]
+        if (name := page["file"].removeprefix("book/")) in CHAPTERS
+    }
+    order = zip(called, wanted, strict=True)
+    return [name for name, here in order if name != here] + [
+        name
+        for name, caption in called.items()
+        if caption.startswith("Planned") == (name in taught)
     ]
+
+
+def test_chapters_stand_in_order_and_those_without_lessons_last():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    assert misplaced_chapters(toc, LESSONS) == []
+    # So that "Next" leads from lesson to lesson, and last to what is planned.
+    listed = pages(toc)
+    planned = toc["parts"][-1]["chapters"]
+    assert listed[-len(planned) :] == [page["file"] for page in planned]
+    assert toc["parts"][-1]["caption"] == "Planned chapters"
+
+
+def test_a_misplaced_chapter_is_noticed():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    assert misplaced_chapters(toc, [])
+    assert misplaced_chapters(toc, [*LESSONS, "safety/x"])
+    toc["parts"][-1]["chapters"].reverse()
+    assert misplaced_chapters(toc, LESSONS)
 
 
 def companion_imports(path: Path) -> list[str]:

@@ -6,6 +6,7 @@ same and comes from here; it carries the repository's address from _config.yml.
 
 import concurrent.futures
 import json
+import multiprocessing
 import os
 import sys
 from pathlib import Path
@@ -96,8 +97,10 @@ def main(lessons: list[str]) -> None:
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"
     os.environ["TQDM_DISABLE"] = "1"
+    # Spawned, not forked: a copy of a process that has threads may hang.
+    fresh = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(
-        max_workers=min(2, os.cpu_count() or 1)
+        max_workers=min(2, os.cpu_count() or 1), mp_context=fresh
     ) as pool:
         running = {pool.submit(record, path): path for path in paths}
         for done in concurrent.futures.as_completed(running):

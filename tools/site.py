@@ -12,6 +12,7 @@ SOURCES = [
     "_toc.yml",
     "constraints.txt",
     "book/**/*",
+    "companion/**/*.py",
     "notebooks/**/*.ipynb",
 ]
 # The command's own script, not `python -m`: run as a module, Jupyter Book does nothing and reports success.

@@ -1,15 +1,37 @@
-"""Give the book's boxes a class for the theme, and what is folded a name.
+"""Give the book's boxes a class for the theme, what is folded a name, and figures a link to their full size.
 
 A lesson writes its boxes as plain blockquotes, which GitHub, Colab and JupyterLab show well: a tested claim starts
-with a bold tick, and *You should know* with these words.
+with a bold tick, and *Often believed, and wrong* with these words.  Everything else is told by a cell's tags.
 """
+
+import re
 
 from docutils import nodes
 from sphinx.application import Sphinx
 
-BOXES = {"✓": "claim", "You should know": "you-should-know"}
-# By what MyST-NB hides: the tag hide-cell is for solutions, hide-input for what only sets up or draws.
-FOLDED = {"all": "solution", "input": "code", "output": "output"}
+BOXES = {
+    "✓": "claim",
+    "Often believed, and wrong": "believed",
+    "You should know": "you-should-know",
+}
+
+
+def is_bare(cell: nodes.container) -> bool:
+    """Tell whether a cell only shows what the package has: there is nothing in it to read or to copy."""
+    return cell.astext().startswith("show_source(")
+
+
+def fold_name(cell: nodes.container) -> str:
+    """Say what a folded cell holds."""
+    if "tag_hide-output" in cell["classes"]:
+        if any(cell.findall(nodes.table)):
+            return "table"
+        return "record" if "Recorded on " in cell.astext() else "output"
+    if cell["hide_mode"] == "all":
+        return "solution"
+    if "tag_claim" in cell["classes"]:
+        return "test"
+    return "check" if re.match(r"(@.*\n)*def check_", cell.astext()) else "code"
 
 
 def name_boxes(app: Sphinx, doctree: nodes.document) -> None:
@@ -19,14 +41,41 @@ def name_boxes(app: Sphinx, doctree: nodes.document) -> None:
         quote["classes"] += [
             name for start, name in BOXES.items() if words.startswith(start)
         ]
+    for table in doctree.findall(nodes.table):
+        first = table.next_node(nodes.entry)
+        if first is not None and first.astext() == "symbol":
+            table["classes"].append("symbols")
     for cell in doctree.findall(nodes.container):
-        if cell.get("hide_mode") in FOLDED:
-            name = FOLDED[cell["hide_mode"]]
+        if cell.get("nb_element") == "cell_code" and is_bare(cell):
+            cell.remove(cell.children[0])
+            cell["hide_mode"] = None  # its output is a fold already
+        elif cell.get("hide_mode"):
+            name = fold_name(cell)
+            cell["classes"].append(f"fold-{name}")
             cell["prompt_show"] = f"Show the {name}"
             cell["prompt_hide"] = f"Hide the {name}"
+            # What is not read at first is folded with the code that makes it.
+            if cell["hide_mode"] == "output":
+                cell["hide_mode"] = "all"
+
+
+def sentence_first(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Put what a claim says before the fold that holds its test."""
+    for cell in doctree.findall(nodes.container):
+        if "fold-test" in cell["classes"] and len(cell.children) == 2:
+            cell.children.reverse()
+
+
+def link_figures(app: Sphinx, doctree: nodes.document) -> None:
+    """Let a figure be opened at its full size, as Sphinx does with those that it is told to scale."""
+    for image in doctree.findall(nodes.image):
+        image["width"] = "auto"
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("doctree-read", name_boxes)
+    app.connect("doctree-read", link_figures)
+    # After MyST-NB has folded what is to be folded.
+    app.connect("doctree-resolved", sentence_first)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,7 +1,14 @@
-/* For the keyboard: what scrolls sideways can be reached and scrolled; what fits is no stop on the way. */
+/* What scrolls sideways can be reached and scrolled by the keyboard, and shows at its edge that there is more; what
+   fits is no stop on the way.  Nothing here waits for a time: a fold that opens is measured before anything else runs. */
 (() => {
   "use strict";
   const REGIONS = "pre, .pst-scrollable-table-container, div.math";
+
+  const edges = region => {
+    const rest = region.scrollWidth - region.clientWidth;
+    region.classList.toggle("more-left", rest > 1 && region.scrollLeft > 1);
+    region.classList.toggle("more-right", rest > 1 && region.scrollLeft < rest - 1);
+  };
 
   const mark = () => {
     const article = document.querySelector(".bd-article");
@@ -14,9 +21,11 @@
       const wide = !inTable && line.clientWidth > 0 && formula.getBoundingClientRect().width > line.clientWidth;
       formula.classList.toggle("book-wide", wide);
       formula.tabIndex = wide ? 0 : -1;
+      if (wide) edges(formula);
     }
     for (const region of article.querySelectorAll(REGIONS)) {
-      region.tabIndex = region.scrollWidth > region.clientWidth ? 0 : -1;
+      region.tabIndex = region.scrollWidth > region.clientWidth + 1 ? 0 : -1;
+      edges(region);
     }
   };
 
@@ -26,8 +35,10 @@
     waiting = requestAnimationFrame(mark);
   };
 
-  // A folded block has no width until it is opened; "toggle" does not bubble.
-  document.addEventListener("toggle", soon, true);
+  document.addEventListener("scroll", event => {
+    if (event.target.matches?.(`.bd-article :is(${REGIONS}, .book-wide)`)) edges(event.target);
+  }, { capture: true, passive: true });
+
   document.addEventListener("DOMContentLoaded", () => {
     // The visible words are the name: the fixed label that stands there would hide them.
     for (const summary of document.querySelectorAll("details.hide > summary")) summary.removeAttribute("aria-label");
@@ -40,9 +51,19 @@
     for (const button of document.querySelectorAll(".sidebar-toggle")) {
       if (!button.hasAttribute("aria-label")) button.setAttribute("aria-label", button.title || "Toggle sidebar");
     }
-    // Not the window's "resize": a sidebar that slides changes the width as well.
+    // A link to something inside a fold opens it.
+    const reveal = () => {
+      const place = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+      for (let n = place; n; n = n.parentElement) if (n.tagName === "DETAILS") n.open = true;
+    };
+    window.addEventListener("hashchange", reveal);
+    reveal();
     const article = document.querySelector(".bd-article");
-    if (article) new ResizeObserver(soon).observe(article);
+    if (!article) return;
+    // A folded block has no width until it is opened.  "toggle" would come some time later; this comes at once.
+    new MutationObserver(mark).observe(article, { attributes: true, attributeFilter: ["open"], subtree: true });
+    // Not the window's "resize": a sidebar that slides changes the width as well.
+    new ResizeObserver(soon).observe(article);
   });
   window.addEventListener("load", () => {
     mark();

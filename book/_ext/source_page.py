@@ -1,0 +1,38 @@
+"""The source document stands in the book to the letter; what has to be said about it is said outside its text."""
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.nodes import make_refnode
+
+PAGE = "book/source_document"
+REPAIRED = "notebooks/source_listings"  # where its listings are run
+
+
+def mark_listings(app: Sphinx, doctree: nodes.document) -> None:
+    """Take the copy button from code that does not run."""
+    if app.env.docname == PAGE:
+        for listing in doctree.findall(nodes.literal_block):
+            listing["classes"].append("not-to-copy")
+
+
+def add_banner(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Say above the text that its code does not run, and where one sees why."""
+    if docname != PAGE:
+        return
+    words = nodes.Text("run, and repaired fault by fault")
+    link = make_refnode(app.builder, docname, REPAIRED, "", words)
+    says = nodes.paragraph()
+    says += nodes.strong("", "Do not copy from this page.")
+    says += nodes.Text(
+        " It is the document that this book answers, to the letter, and its code does not run. "
+        "Here its listings are "
+    )
+    says += [link, nodes.Text(".")]
+    doctree.insert(0, nodes.container("", says, classes=["banner"]))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx."""
+    app.connect("doctree-read", mark_listings)
+    app.connect("doctree-resolved", add_banner)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
