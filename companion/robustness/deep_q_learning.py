@@ -263,9 +263,9 @@ def _explored(
     with torch.no_grad():
         values = network(observation)
     copies, actions = values.shape
-    where = {"generator": generator, "device": values.device}
-    dice = torch.rand(copies, **where)
-    random = torch.randint(actions, (copies,), **where)
+    dice = torch.empty_like(values[:, 0]).uniform_(generator=generator)
+    random = torch.empty(copies, dtype=torch.int64, device=values.device)
+    random.random_(actions, generator=generator)
     return torch.where(dice < max(0.05, chance), random, values.argmax(dim=1))
 
 
