@@ -221,7 +221,7 @@ rows = [[level, *(names[a] for a in row)] for level, row in zip(levels, grid)]
 table(["part 1 down, 2 across", *levels], rows)
 
 # %% [markdown]
-# It repairs one part while the other two still carry the load, and it does not wait until two can fail together.
+# It lets worn parts run, but it repairs the first one that fails at once, while the other two still carry the load.
 #
 # ## A certificate: MacQueen's bounds
 #
