@@ -17,6 +17,7 @@ __all__ = [
     "check_probability",
     "check_seed",
     "check_stochastic",
+    "integer_array",
     "real_array",
 ]
 
@@ -43,7 +44,7 @@ def real_array(
     Raises
     ------
     TypeError
-        If `value` does not hold real numbers: nothing, text, rows of unequal length, a sparse matrix, a tensor
+        If `value` does not hold real numbers: nothing, text, rows of unequal length, a sparse matrix or a tensor
         that requires gradients.
     ValueError
         If the shape differs or an entry is NaN, infinite or too large for float64.
@@ -55,16 +56,14 @@ def real_array(
     """
     try:
         array = np.asarray(value)
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise TypeError(f"{name} must be an array of real numbers: {error}") from None
-    if array.dtype.kind not in "biuf":
-        came = type(value).__name__ if array.dtype == object else array.dtype
-        raise TypeError(f"{name} must hold real numbers, got {came}")
-    fits = shape is None or (
-        array.ndim == len(shape)
-        and all(
-            want in (None, have) for want, have in zip(shape, array.shape, strict=True)
-        )
+        real = array.dtype.kind in "biuf"
+    except (RuntimeError, TypeError, ValueError):  # a tensor's refusal, ragged rows
+        real = False
+    if not real:
+        raise TypeError(f"{name} must hold real numbers, got {value!r:.60}")
+    wanted = array.shape if shape is None else shape
+    fits = len(wanted) == array.ndim and all(
+        want in (None, have) for want, have in zip(wanted, array.shape, strict=True)
     )
     if not fits:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
@@ -115,18 +114,14 @@ def check_number(
     Traceback (most recent call last):
     ValueError: discount must lie in [0, 1), got 1
     """
-    array = real_array(name, value, ())  # type: ignore[arg-type]
-    if np.asarray(value).dtype.kind == "b":
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    number = float(array)
-    above = low <= number if ends[0] == "[" else low < number
-    below = number <= high if ends[1] == "]" else number < high
+    number = float(real_array(name, value, ()))  # type: ignore[arg-type]
+    above = number > low or (number == low and ends[0] == "[")
+    below = number < high or (number == high and ends[1] == "]")
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be a number, got {value}")
     if not (above and below):
-        left = ends[0] if low > -np.inf else "("
-        right = ends[1] if high < np.inf else ")"
-        raise ValueError(
-            f"{name} must lie in {left}{low:g}, {high:g}{right}, got {number:g}"
-        )
+        interval = f"{ends[0]}{low:g}, {high:g}{ends[1]}"
+        raise ValueError(f"{name} must lie in {interval}, got {number:g}")
     return number
 
 
@@ -222,9 +217,8 @@ def check_generator(name: str, value: object) -> np.random.Generator:
     TypeError: rng must be a numpy.random.Generator, such as numpy.random.default_rng(0), got 0
     """
     if not isinstance(value, np.random.Generator):
-        raise TypeError(
-            f"{name} must be a numpy.random.Generator, such as numpy.random.default_rng(0), got {value!r}"
-        )
+        wanted = "a numpy.random.Generator, such as numpy.random.default_rng(0)"
+        raise TypeError(f"{name} must be {wanted}, got {value!r:.60}")
     return value
 
 
@@ -329,3 +323,51 @@ def check_stochastic(name: str, value: ArrayLike) -> NDArray[np.float64]:
             f"{name} must sum to 1 along its last axis, got {array[row].sum():.12g}{where}"
         )
     return array
+
+
+def integer_array(
+    name: str, value: ArrayLike, low: int, high: int
+) -> NDArray[np.int64]:
+    """Return `value`, of any shape, as int64 if every entry is an integer from `low` to `high`.
+
+    The range is checked before the conversion, so that no width of integers wraps around.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : array_like
+        Integers or bools.
+    low, high : int
+        The range, both ends included.
+
+    Returns
+    -------
+    ndarray of int64
+        The same numbers, in an array of their own.
+
+    Raises
+    ------
+    TypeError
+        If `value` does not hold integers: nothing, text, floats, rows of unequal length, a sparse matrix.
+    ValueError
+        If an entry is out of range.
+
+    Examples
+    --------
+    >>> integer_array("word", np.array([1, 0], dtype=np.int8), 0, 1)
+    array([1, 0])
+    """
+    try:
+        array = np.asarray(value)
+        whole = array.dtype.kind in "biu"
+    except (RuntimeError, TypeError, ValueError):  # a tensor's refusal, ragged rows
+        whole = False
+    if not whole:
+        raise TypeError(f"{name} must hold integers, got {value!r:.60}")
+    if array.size and (array.min() < low or array.max() > high):
+        raise ValueError(
+            f"{name} must hold integers from {low} to {high}, "
+            f"got {array.min()} to {array.max()}"
+        )
+    return array.astype(np.int64)

@@ -68,12 +68,10 @@ class MDPVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         )
         self.num_envs = check_integer("copies", copies, 1)
         self.horizon = check_integer("horizon", horizon, 1)
-        start = (
-            np.full(mdp.states, 1 / mdp.states)
-            if start is None
-            else real_array("start", start, (mdp.states,))
-        )
-        self.start = check_stochastic("start", start)
+        if start is None:
+            start = np.full(mdp.states, 1 / mdp.states)
+        start = check_stochastic("start", real_array("start", start, (mdp.states,)))
+        self.start = start.copy()
         stays = (
             mdp.rows[
                 np.arange(mdp.states * mdp.actions),
@@ -105,7 +103,15 @@ class MDPVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """Move every copy one step; see `gymnasium.vector.VectorEnv.step`."""
+        if not hasattr(self, "state"):
+            raise RuntimeError("the environment has no state: call reset before step")
         actions, fresh = np.asarray(actions), self.ended
+        if actions.shape != (self.num_envs,) or actions.dtype.kind not in "iu":
+            raise ValueError(
+                f"actions must be {self.num_envs} integers, got {actions.dtype} of shape {actions.shape}"
+            )
+        if actions.min() < 0 or actions.max() >= self.mdp.actions:
+            raise ValueError(f"actions must lie between 0 and {self.mdp.actions - 1}")
         reward = np.where(fresh, 0.0, self.mdp.reward[self.state, actions])
         self.state = sample_next(self.mdp, self.state, actions, self.np_random)
         self.state[fresh] = self._first(int(fresh.sum()))

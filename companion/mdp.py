@@ -30,6 +30,8 @@ Puterman, M. L. (1994). Markov Decision Processes. Chapter 6.
 from __future__ import annotations
 
 import itertools
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +41,13 @@ from scipy import sparse
 from scipy.optimize import linprog
 from scipy.sparse.linalg import spsolve
 
-from companion.checks import check_integer, check_stochastic, real_array
+from companion.checks import (
+    check_generator,
+    check_integer,
+    check_number,
+    check_stochastic,
+    real_array,
+)
 
 __all__ = [
     "MDP",
@@ -48,7 +56,9 @@ __all__ = [
     "linear_program",
     "modified_policy_iteration",
     "occupancy",
+    "policy_chain",
     "policy_iteration",
+    "policy_probabilities",
     "policy_value",
     "sample_next",
     "value_iteration",
@@ -81,11 +91,13 @@ class MDP:
     Raises
     ------
     TypeError, ValueError
-        If a table is no number table, has the wrong shape, or breaks one of the rules above.
+        If a table is no number table, has the wrong shape, or breaks one of the rules above; also if rewards are
+        so large that values, up to ``max |reward| / (1 - discount)``, could overflow.
 
     Notes
     -----
-    Arrays that are float64 already are shared, not copied, through read-only views.
+    The tables are copied.  The MDP toolboxes order them (A, S, S): that is refused, unless A equals S, where no
+    shape can tell the two apart; pass ``numpy.moveaxis(transition, 0, 1)``.
 
     References
     ----------
@@ -105,33 +117,31 @@ class MDP:
     discount: float
 
     def __post_init__(self) -> None:
-        reward = np.asarray(self.reward)
+        discount = check_number("discount", self.discount, 0, 1, "[)")
+        reward = np.array(self.reward)
         if reward.dtype.kind not in "biuf":
             raise TypeError(f"reward must hold real numbers, got {reward.dtype}")
         if reward.ndim != 2 or 0 in reward.shape:
             raise ValueError(
                 f"reward must have shape (S, A) with S, A >= 1, got {reward.shape}"
             )
-        if np.isnan(reward).any() or np.isposinf(reward).any():
+        reward = reward.astype(np.float64, copy=False)
+        available = ~np.isneginf(reward)
+        if not available.any(axis=1).all():
+            state = available.any(axis=1).argmin()
             raise ValueError(
-                "reward must be finite, or -inf for an unavailable action, got NaN or +inf"
+                f"reward must leave each state an available action, state {state} has none"
             )
-        closed = np.isneginf(reward).all(axis=1)
-        if closed.any():
+        # A few sums of values must fit as well; NaN and +inf do not pass either.
+        limit = np.finfo(np.float64).max / 16 * (1 - discount)
+        largest = np.abs(reward[available]).max()
+        if not largest <= limit:
             raise ValueError(
-                f"reward must leave each state an available action, state {closed.argmax()} has none"
+                f"reward must be -inf or of size at most {limit:.3g} at this discount, got {largest:g}"
             )
-        discount = float(real_array("discount", self.discount, ()))
-        if not 0 <= discount < 1:
-            raise ValueError(
-                f"discount must satisfy 0 <= discount < 1, got {discount:g}"
-            )
-        object.__setattr__(
-            self, "transition", _checked_transition(self.transition, *reward.shape)
-        )
-        object.__setattr__(
-            self, "reward", _read_only(reward.astype(np.float64, copy=False))
-        )
+        table = _checked_transition(self.transition, *reward.shape)
+        object.__setattr__(self, "transition", table)
+        object.__setattr__(self, "reward", _read_only(reward))
         object.__setattr__(self, "discount", discount)
 
     @property
@@ -157,13 +167,17 @@ class MDP:
     def from_gymnasium(cls, env: Any, discount: float) -> MDP:
         """Read the transition table of a gymnasium toy-text environment.
 
-        A state that a transition enters as terminal absorbs: every action stays there and pays nothing.  The
-        table itself often lets the walk go on from such states, which planners must not.
+        A state that is only ever entered as terminal absorbs: every action stays there and pays nothing.  The
+        table itself often lets the walk go on from such states, which planners must not.  A state that is also
+        lived in (the walk may start there, or enter it without ending) keeps its moves; ends that happen there
+        lead to one more state, the last, which absorbs.
 
         Parameters
         ----------
         env : gymnasium.Env
             An environment whose ``unwrapped.P[s][a]`` lists ``(probability, next state, reward, terminated)``.
+            Where it has no ``initial_state_distrib``, every state may be the first that is not entered as
+            terminal, or from which some action moves on or pays.
         discount : float
             Worth of a reward one step later, ``0 <= discount < 1``.
 
@@ -184,25 +198,30 @@ class MDP:
         >>> mdp.transition.shape
         (48, 4, 48)
         """
-        table = getattr(env.unwrapped if hasattr(env, "unwrapped") else env, "P", None)
+        env = env.unwrapped if hasattr(env, "unwrapped") else env
+        table = getattr(env, "P", None)
         if table is None:
             raise TypeError(
                 f"env must have a transition table env.unwrapped.P, {env!r} has none"
             )
+        moves = [
+            (s, a, *move)
+            for s, actions in table.items()
+            for a, outcomes in actions.items()
+            for move in outcomes
+        ]
         states, actions = len(table), len(table[0])
-        transition, reward = (
-            np.zeros((states, actions, states)),
-            np.zeros((states, actions)),
-        )
-        terminal = set()
-        for s in range(states):
-            for a in range(actions):
-                for probability, after, paid, terminated in table[s][a]:
-                    transition[s, a, after] += probability
-                    reward[s, a] += probability * paid
-                    if terminated:
-                        terminal.add(after)
-        ends = sorted(terminal)
+        entered = {after for *_, after, _, terminated in moves if terminated}
+        lived = _lived_in(moves, entered, getattr(env, "initial_state_distrib", None))
+        ends = sorted(entered - lived)
+        size = states + bool(entered & lived)
+        transition, reward = np.zeros((size, actions, size)), np.zeros((size, actions))
+        for s, a, probability, after, paid, terminated in moves:
+            transition[s, a, -1 if terminated and after in lived else after] += (
+                probability
+            )
+            reward[s, a] += probability * paid
+        ends += [states] * (size > states)
         transition[ends] = 0.0
         transition[ends, :, ends] = 1.0
         reward[ends] = 0.0
@@ -221,7 +240,9 @@ class Solution:
     converged: bool  # whether the requested accuracy was certified
 
 
-def value_iteration(mdp: MDP, tolerance: float = 1e-6) -> Solution:
+def value_iteration(
+    mdp: MDP, tolerance: float = 1e-6, limit: int = 100_000
+) -> Solution:
     r"""Sweep :math:`v \leftarrow T v` until MacQueen's bounds certify the middle to `tolerance`.
 
     Parameters
@@ -230,17 +251,21 @@ def value_iteration(mdp: MDP, tolerance: float = 1e-6) -> Solution:
         The process to solve.
     tolerance : float
         Largest distance allowed between ``value`` and :math:`v^*` in any state, in units of reward.
+    limit : int
+        Most sweeps.  Where a process mixes slowly or not at all the bounds close by no more than the discount
+        each time; `policy_iteration` does not mind.
 
     Returns
     -------
     Solution
-        With ``abs(value - v*) <= tolerance``, ``lower <= v* <= upper``, and a policy that loses at most
-        ``upper - lower``.  ``converged=False`` if float64 cannot certify the tolerance.
+        With ``lower <= v* <= upper``, ``abs(value - v*) <= tolerance`` if ``converged``, and a policy that loses
+        at most ``upper - lower``.  ``converged=False`` if float64 cannot certify the tolerance or the limit was
+        reached; the latter warns as well.
 
     Raises
     ------
-    ValueError
-        If `tolerance` is not a positive number.
+    TypeError, ValueError
+        If `tolerance` is not a positive number or `limit` no positive integer.
 
     References
     ----------
@@ -254,11 +279,11 @@ def value_iteration(mdp: MDP, tolerance: float = 1e-6) -> Solution:
     >>> solution.value.round(4), solution.converged
     (array([7.5229, 4.7706]), True)
     """
-    return modified_policy_iteration(mdp, tolerance, sweeps=0)
+    return modified_policy_iteration(mdp, tolerance, sweeps=0, limit=limit)
 
 
 def modified_policy_iteration(
-    mdp: MDP, tolerance: float = 1e-6, sweeps: int = 20
+    mdp: MDP, tolerance: float = 1e-6, sweeps: int = 20, limit: int = 100_000
 ) -> Solution:
     r"""Alternate one sweep of `T` with `sweeps` cheap sweeps of the greedy policy's own operator.
 
@@ -274,6 +299,8 @@ def modified_policy_iteration(
         Largest distance allowed between ``value`` and :math:`v^*` in any state, in units of reward.
     sweeps : int
         Evaluation sweeps `k` after each improvement.
+    limit : int
+        Most improvements.
 
     Returns
     -------
@@ -283,7 +310,7 @@ def modified_policy_iteration(
     Raises
     ------
     TypeError, ValueError
-        If `tolerance` is not a positive number or `sweeps` no integer from 0 on.
+        If `tolerance` is not a positive number, `sweeps` no integer from 0 on or `limit` no positive one.
 
     Notes
     -----
@@ -301,16 +328,17 @@ def modified_policy_iteration(
     >>> modified_policy_iteration(mdp, tolerance=1e-9, sweeps=5).value.round(4)
     array([7.5229, 4.7706])
     """
-    _check_tolerance(tolerance)
-    check_integer("sweeps", sweeps, 0)
+    tolerance = check_number("tolerance", tolerance, 0, ends="()")
+    sweeps = check_integer("sweeps", sweeps, 0)
+    limit = check_integer("limit", limit, 1)
     value = np.zeros(mdp.states)
     policy: Integers | None = None
     guaranteed = np.inf  # what contraction alone promises for the bounds' half-distance
-    for iterations in itertools.count(1):
+    for iterations in range(1, limit + 1):
         q = _action_values(mdp, value)
         backup = _best(q)
-        lower, upper, rounding = _bounds(mdp, value, backup)
-        half = float(upper[0] - lower[0]) / 2
+        low, high, rounding = _shifts(mdp, value, backup)
+        half = (high - low) / 2
         guaranteed = min(guaranteed * mdp.discount, half) if iterations > 1 else half
         # Below twice the rounding error more sweeps cannot help.
         if half <= max(tolerance, 2 * rounding) or guaranteed <= rounding:
@@ -324,13 +352,17 @@ def modified_policy_iteration(
                 kernel *= mdp.discount
             for _ in range(sweeps):
                 value = reward + kernel @ value
+    else:
+        warnings.warn(
+            f"the bounds are still {high - low:.3g} apart after {limit} improvements: "
+            "where a process mixes slowly, policy_iteration is the solver to use",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    lower, upper = backup + low, backup + high
+    policy = q.argmax(axis=1)
     return Solution(
-        (lower + upper) / 2,
-        q.argmax(axis=1),
-        lower,
-        upper,
-        iterations,
-        half <= tolerance,
+        (lower + upper) / 2, policy, lower, upper, iterations, half <= tolerance
     )
 
 
@@ -351,6 +383,7 @@ def policy_iteration(mdp: MDP) -> Solution:
     -------
     Solution
         Exact up to the rounding of one linear solve, which the bounds include; ``iterations`` counts solves.
+        ``converged`` if the bounds fix the value to a millionth of the largest value.
 
     References
     ----------
@@ -365,10 +398,10 @@ def policy_iteration(mdp: MDP) -> Solution:
     array([0, 1])
     """
     policy = action_values(mdp, mdp.reward.max(axis=1)).argmax(axis=1)
+    system = _system(mdp)
     value = np.full(mdp.states, -np.inf)
-    for iterations in itertools.count(1):
-        kernel, reward = _chain(mdp, policy)
-        previous, value = value, _solve(kernel, mdp.discount, reward)
+    for iterations in itertools.count(1):  # ends: each policy is better than the last
+        previous, value = value, system(policy)
         q = _action_values(mdp, value)
         backup = _best(q)
         improved = _improve(q, backup, policy)
@@ -377,8 +410,7 @@ def policy_iteration(mdp: MDP) -> Solution:
         if improved is policy or value.sum() <= previous.sum():
             break
         policy = _look_ahead(mdp, backup, improved)
-    lower, upper, _ = _bounds(mdp, value, backup)
-    return Solution(value, policy, lower, upper, iterations, True)
+    return _certified(mdp, value, backup, policy, iterations)
 
 
 def linear_program(mdp: MDP) -> Solution:
@@ -398,7 +430,8 @@ def linear_program(mdp: MDP) -> Solution:
     Returns
     -------
     Solution
-        Accurate to the linear program's own tolerance, about 1e-7; the bounds say how accurate.
+        Accurate to the linear program's own tolerance, about 1e-7 of the largest reward; the bounds say how
+        accurate.  ``converged`` if they fix the value to a millionth of the largest value.
 
     Raises
     ------
@@ -424,10 +457,12 @@ def linear_program(mdp: MDP) -> Solution:
         shape=(available.size, mdp.states),
     )
     rows = sparse.csr_array(mdp.rows[available])
+    # The solver's tolerance is absolute, so rewards are measured in the largest.
+    unit = np.abs(mdp.reward.ravel()[available]).max() or 1.0
     answer = linprog(
         np.ones(mdp.states),
         A_ub=mdp.discount * rows - stay,
-        b_ub=-mdp.reward.ravel()[available],
+        b_ub=-mdp.reward.ravel()[available] / unit,
         bounds=(None, None),
         method="highs",
     )
@@ -436,8 +471,9 @@ def linear_program(mdp: MDP) -> Solution:
     visits = np.full(mdp.reward.size, -1.0)
     visits[available] = -answer.ineqlin.marginals
     policy = visits.reshape(mdp.reward.shape).argmax(axis=1)
-    lower, upper, _ = _bounds(mdp, answer.x, action_values(mdp, answer.x).max(axis=1))
-    return Solution(answer.x, policy, lower, upper, int(answer.nit), True)
+    value = answer.x * unit
+    backup = _best(_action_values(mdp, value))
+    return _certified(mdp, value, backup, policy, int(answer.nit))
 
 
 def action_values(mdp: MDP, value: ArrayLike) -> Floats:
@@ -500,8 +536,99 @@ def policy_value(mdp: MDP, policy: ArrayLike) -> Floats:
     >>> policy_value(mdp, [0, 0]).round(4)
     array([5.2632, 0.    ])
     """
-    kernel, reward = _under(mdp, policy)
+    kernel, reward = policy_chain(mdp, policy)
     return _solve(kernel, mdp.discount, reward)
+
+
+def policy_chain(mdp: MDP, policy: ArrayLike) -> tuple[Any, Floats]:
+    r"""Return the Markov chain that a policy makes of the process, and what each state then pays.
+
+    .. math:: P_\pi(s, s') = \sum_a \pi(a \mid s)\, P(s' \mid s, a), \qquad
+              r_\pi(s) = \sum_a \pi(a \mid s)\, r(s, a).
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process.
+    policy : (S,) integers or (S, A) probabilities
+        An action per state, or a distribution over actions per state.
+
+    Returns
+    -------
+    kernel : (S, S) ndarray or csr_array
+        The chain's rows, a new array; sparse where the process is.
+    reward : (S,) ndarray
+        Expected reward per step.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the policy is refused by `policy_probabilities`.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> policy_chain(mdp, [0, 1])
+    (array([[0.9, 0.1],
+           [1. , 0. ]]), array([ 1., -2.]))
+    """
+    policy = np.asarray(policy)
+    if policy.ndim == 1:
+        return _chain(mdp, _actions(mdp, policy))
+    probability = policy_probabilities(mdp, policy)
+    # (S, S*A) @ (S*A, S): row s mixes the A rows of state s.
+    mix = sparse.csr_array(
+        (
+            probability.ravel(),
+            np.arange(probability.size),
+            np.arange(mdp.states + 1) * mdp.actions,
+        ),
+        shape=(mdp.states, probability.size),
+    )
+    paid = np.multiply(
+        probability, mdp.reward, out=np.zeros_like(probability), where=probability > 0
+    )
+    return mix @ mdp.rows, paid.sum(axis=1)
+
+
+def policy_probabilities(mdp: MDP, policy: ArrayLike) -> Floats:
+    """Return a policy as probabilities.
+
+    Parameters
+    ----------
+    mdp : MDP
+        The process.
+    policy : (S,) integers or (S, A) probabilities
+        An action per state, or a distribution over actions per state.
+
+    Returns
+    -------
+    (S, A) ndarray
+        A distribution over actions per state; probabilities are not copied.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the policy has the wrong shape, is no distribution, or chooses an unavailable action.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
+    >>> policy_probabilities(mdp, [0, 1])
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    policy = np.asarray(policy)
+    if policy.ndim == 1:
+        return np.eye(mdp.actions)[_actions(mdp, policy)]
+    probability = check_stochastic(
+        "policy", real_array("policy", policy, mdp.reward.shape)
+    )
+    if probability[np.isneginf(mdp.reward)].any():
+        raise ValueError(
+            "policy must give unavailable actions no probability, got some"
+        )
+    return probability
 
 
 def occupancy(mdp: MDP, policy: ArrayLike, start: ArrayLike) -> Floats:
@@ -541,9 +668,9 @@ def occupancy(mdp: MDP, policy: ArrayLike, start: ArrayLike) -> Floats:
            [0.   , 0.826]])
     """
     start = check_stochastic("start", real_array("start", start, (mdp.states,)))
-    kernel, _ = _under(mdp, policy)
+    kernel, _ = policy_chain(mdp, policy)
     visits = _solve(kernel.T, mdp.discount, start)
-    return np.asarray(visits[:, None] * _probabilities(mdp, policy))
+    return np.asarray(visits[:, None] * policy_probabilities(mdp, policy))
 
 
 def sample_next(
@@ -567,8 +694,9 @@ def sample_next(
 
     Raises
     ------
-    ValueError
-        If an action is unavailable or a number out of range.
+    TypeError, ValueError
+        If the two have different lengths, an action is unavailable or a number out of range, or `rng` is no
+        generator.
 
     Examples
     --------
@@ -580,6 +708,11 @@ def sample_next(
         _indices("state", state, mdp.states),
         _indices("action", action, mdp.actions),
     )
+    check_generator("rng", rng)
+    if state.shape != action.shape:
+        raise ValueError(
+            f"action must hold one action for each of {state.size} states, got {action.size}"
+        )
     if np.isneginf(mdp.reward[state, action]).any():
         raise ValueError(
             "action must be available in its state, got an unavailable one"
@@ -593,14 +726,57 @@ def sample_next(
     return np.asarray((cumulative <= threshold).sum(axis=1))
 
 
-def _bounds(mdp: MDP, value: Floats, backup: Floats) -> tuple[Floats, Floats, float]:
-    """MacQueen's bounds around ``backup = T value``, widened by the rounding error that is returned too."""
+def _lived_in(moves: list[Any], entered: set[int], start: Any) -> set[int]:
+    """The states where a walk may be without having ended; `entered` are those where it may end."""
+    if start is not None:
+        lived = set(np.flatnonzero(start).tolist())
+    else:
+        lived = {s for s, *_ in moves} - entered
+        lived |= {s for s, _, p, after, paid, _ in moves if p and (after != s or paid)}
+    steps = {(s, after) for s, _, p, after, _, ended in moves if p and not ended}
+    while grown := {after for s, after in steps if s in lived} - lived:
+        lived |= grown
+    return lived
+
+
+def _shifts(mdp: MDP, value: Floats, backup: Floats) -> tuple[float, float, float]:
+    """What MacQueen's bounds add to ``backup = T value``, widened by the rounding error that is returned too."""
     change = backup - value
     reach = mdp.discount / (1 - mdp.discount)
-    lower, upper = backup + reach * change.min(), backup + reach * change.max()
-    scale = max(np.abs(lower).max(), np.abs(upper).max())
+    low, high = reach * float(change.min()), reach * float(change.max())
+    scale = max(abs(float(backup.min()) + low), abs(float(backup.max()) + high))
     rounding = float(np.finfo(np.float64).eps * scale / (1 - mdp.discount))
-    return lower - rounding, upper + rounding, rounding
+    return low - rounding, high + rounding, rounding
+
+
+def _certified(
+    mdp: MDP, value: Floats, backup: Floats, policy: Integers, iterations: int
+) -> Solution:
+    """A solution that has converged if its bounds are a millionth of the largest value apart."""
+    low, high, _ = _shifts(mdp, value, backup)
+    lower, upper = backup + low, backup + high
+    scale = max(np.abs(lower).max(), np.abs(upper).max())
+    converged = bool(high - low <= 1e-6 * scale)
+    return Solution(value, policy, lower, upper, iterations, converged)
+
+
+def _system(mdp: MDP) -> Callable[[Integers], Floats]:
+    """A function that values a policy; what its linear systems share is built once."""
+    first = np.arange(mdp.states) * mdp.actions
+    if not sparse.issparse(mdp.rows):
+        return lambda policy: _solve(
+            mdp.rows[first + policy], mdp.discount, mdp.reward.ravel()[first + policy]
+        )
+    # Row (s, a) is that of state s in the system of every policy that takes a in s.
+    here = np.arange(mdp.states).repeat(mdp.actions)
+    ones = (np.ones(here.size), (np.arange(here.size), here))
+    every = sparse.csr_array(ones, shape=mdp.rows.shape) - mdp.discount * mdp.rows
+
+    def solve(policy: Integers) -> Floats:
+        chosen = first + policy
+        return np.asarray(spsolve(every[chosen], mdp.reward.ravel()[chosen])).ravel()
+
+    return solve
 
 
 def _action_values(mdp: MDP, value: Floats) -> Floats:
@@ -640,27 +816,6 @@ def _best(q: Floats) -> Floats:
     return np.asarray(np.ascontiguousarray(q.T).max(axis=0))
 
 
-def _under(mdp: MDP, policy: ArrayLike) -> tuple[Any, Floats]:
-    """The chain and the reward that a policy leaves: ``P_pi`` (S, S), a new array, and ``r_pi`` (S,)."""
-    policy = np.asarray(policy)
-    if policy.ndim == 1:
-        return _chain(mdp, _actions(mdp, policy))
-    probability = _probabilities(mdp, policy)
-    # (S, S*A) @ (S*A, S): row s mixes the A rows of state s.
-    mix = sparse.csr_array(
-        (
-            probability.ravel(),
-            np.arange(probability.size),
-            np.arange(mdp.states + 1) * mdp.actions,
-        ),
-        shape=(mdp.states, probability.size),
-    )
-    paid = np.multiply(
-        probability, mdp.reward, out=np.zeros_like(probability), where=probability > 0
-    )
-    return mix @ mdp.rows, paid.sum(axis=1)
-
-
 def _chain(mdp: MDP, policy: Integers) -> tuple[Any, Floats]:
     chosen = np.arange(mdp.states) * mdp.actions + policy
     return mdp.rows[chosen], mdp.reward.ravel()[chosen]
@@ -679,21 +834,6 @@ def _actions(mdp: MDP, policy: ArrayLike) -> Integers:
             f"policy must choose available actions, {policy[state]} is not available in state {state}"
         )
     return policy
-
-
-def _probabilities(mdp: MDP, policy: ArrayLike) -> Floats:
-    """A policy as (S, A) probabilities."""
-    policy = np.asarray(policy)
-    if policy.ndim == 1:
-        return np.eye(mdp.actions)[_actions(mdp, policy)]
-    probability = check_stochastic(
-        "policy", real_array("policy", policy, mdp.reward.shape)
-    )
-    if probability[np.isneginf(mdp.reward)].any():
-        raise ValueError(
-            "policy must give unavailable actions no probability, got some"
-        )
-    return probability
 
 
 def _indices(name: str, value: ArrayLike, count: int) -> Integers:
@@ -720,32 +860,33 @@ def _solve(kernel: Any, discount: float, right: Floats) -> Floats:
 
 
 def _checked_transition(transition: Any, states: int, actions: int) -> Any:
-    if sparse.issparse(transition):
-        rows = sparse.csr_array(transition, dtype=np.float64)
-        if rows.shape != (states * actions, states):
+    """A copy of the distributions, read only."""
+    if not sparse.issparse(transition):
+        if np.shape(transition) == (actions, states, states) != (states,) * 3:
             raise ValueError(
-                f"transition must have shape {(states * actions, states)} to fit reward, got {rows.shape}"
+                f"transition must have shape (S, A, S), got {np.shape(transition)}: the (A, S, S) of the "
+                "MDP toolboxes, which numpy.moveaxis(transition, 0, 1) puts right"
             )
-        if not np.isfinite(rows.data).all() or (rows.data.size and rows.data.min() < 0):
-            raise ValueError(
-                "transition must be finite and non-negative, got NaN, infinity or a negative entry"
-            )
-        error = np.abs(rows.sum(axis=1) - 1.0)
-        if error.max() > 4 * states * np.finfo(np.float64).eps:
-            raise ValueError(
-                f"transition must have rows that sum to 1, row {error.argmax()} misses by {error.max():g}"
-            )
-        return rows
-    dense = real_array("transition", transition, (states, actions, states))
-    return _read_only(check_stochastic("transition", dense))
+        dense = real_array("transition", transition, (states, actions, states))
+        return _read_only(check_stochastic("transition", dense).copy())
+    rows = sparse.csr_array(transition, dtype=np.float64, copy=True)
+    if rows.shape != (states * actions, states):
+        raise ValueError(
+            f"transition must have shape {(states * actions, states)} to fit reward, got {rows.shape}"
+        )
+    rows.sum_duplicates()
+    if not np.isfinite(rows.data).all() or rows.data.min(initial=0) < 0:
+        raise ValueError(
+            "transition must be finite and non-negative, got NaN, infinity or a negative entry"
+        )
+    error = np.abs(rows.sum(axis=1) - 1.0)
+    if error.max() > 4 * states * np.finfo(np.float64).eps:
+        raise ValueError(
+            f"transition must have rows that sum to 1, row {error.argmax()} misses by {error.max():g}"
+        )
+    return rows
 
 
 def _read_only(array: Floats) -> Floats:
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def _check_tolerance(tolerance: float) -> None:
-    if not real_array("tolerance", tolerance, ()) > 0:
-        raise ValueError(f"tolerance must be positive, got {tolerance!r}")
+    array.flags.writeable = False
+    return array

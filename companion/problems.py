@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from companion.checks import check_integer, check_probability, real_array
+from companion.checks import check_integer, check_number
 from companion.mdp import MDP
 
 __all__ = ["forest_management", "river_swim", "slippery_cliff"]
@@ -61,7 +61,7 @@ def forest_management(
            [1. , 0. , 0. ]])
     """
     check_integer("ages", ages, 2)
-    fire = float(check_probability("fire", fire))
+    fire = check_number("fire", fire, 0, 1)
     age = np.arange(ages)
     older = np.minimum(age + 1, ages - 1)
     chance = np.concatenate(
@@ -171,7 +171,7 @@ def slippery_cliff(slip: float = 0.01, discount: float = 0.99) -> MDP:
     >>> mdp.transition[24, 1, [24, 25, 12, 36]]  # right, from the cell above the start
     array([0.   , 0.75 , 0.125, 0.125])
     """
-    chance = float(check_probability("slip", real_array("slip", slip, ())))
+    chance = check_number("slip", slip, 0, 1)
     row, column = np.divmod(np.arange(48), 12)
     next_state = np.stack(
         [

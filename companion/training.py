@@ -65,10 +65,9 @@ def train_classifier(
 
     Examples
     --------
-    >>> from companion.networks import mlp
     >>> X, y = torch.tensor([[-1.0], [-2.0], [1.0], [2.0]]), torch.tensor([0, 0, 1, 1])
-    >>> network = mlp([1, 8, 2], torch.Generator().manual_seed(0))
-    >>> train_classifier(network, X, y, seed=0, epochs=50, learning_rate=0.05)(X).argmax(dim=1)
+    >>> trained = train_classifier(nn.Linear(1, 2), X, y, seed=0, epochs=99, learning_rate=0.1)
+    >>> trained(X).argmax(dim=1)
     tensor([0, 0, 1, 1])
     """
     _check_samples(X, y)

@@ -6,16 +6,22 @@ import ast
 import datetime
 import hashlib
 import importlib.metadata
+import inspect
+import io
 import json
 import os
 import platform
 import time
+import tokenize
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from companion.snippet import reached
+
+SCOPES = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -42,27 +48,45 @@ def interleaved(
 
 
 def code_hash(lesson: str) -> str:
-    """Hash the code that a record speaks of: the lesson's module, what it reaches in the package, its evidence.
+    """Hash the code that a record speaks of.
 
-    Comments and docstrings do not count: the syntax tree is hashed without them.
+    That is the evidence program, what it times with, and of the package the public names that the program imports
+    with all that they reach.  Comments, docstrings and blank lines do not count, and the text is hashed as it
+    stands, so that no version of Python writes it differently.
     """
-    todo, seen = (
-        [ROOT / f"companion/{lesson}.py", ROOT / f"evidence/{lesson}.py"],
-        set(),
-    )
-    while todo:
-        path = todo.pop()
-        if path not in seen:
-            seen.add(path)
-            todo += [
-                file
-                for name in _imports(path)
-                if (file := ROOT / (name.replace(".", "/") + ".py")).is_file()
-            ]
-    digest = hashlib.sha256()
-    for path in sorted(seen):
-        digest.update(f"{path.relative_to(ROOT).as_posix()}\n{_bare(path)}\n".encode())
-    return digest.hexdigest()
+    program = (ROOT / f"evidence/{lesson}.py").read_text(encoding="utf-8")
+    return hashlib.sha256(measured_code(program).encode()).hexdigest()
+
+
+def measured_code(program: str) -> str:
+    """Return everything that an evidence program measures with and what it measures, bare."""
+    names = [
+        f"{node.module}.{alias.name}"
+        for node in ast.walk(ast.parse(program))
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").startswith("companion")
+        for alias in node.names
+    ]
+    code = [program, inspect.getsource(interleaved)]
+    code += [text for name in sorted(names) for text in reached(name)]
+    return "\n".join(map(bare, code))
+
+
+def bare(source: str) -> str:
+    """Return a program's text without comments, docstrings, blank lines and trailing spaces."""
+    lines = source.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, SCOPES) and ast.get_docstring(node) is not None:
+            text = node.body[0]
+            rows = range(text.lineno - 1, text.end_lineno or 0)
+            lines[rows[0]] = lines[rows[0]][: text.col_offset]
+            for row in rows[1:]:
+                lines[row] = ""
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def write(lesson: str, results: dict[str, Any], peers: list[str]) -> Path:
@@ -86,32 +110,6 @@ def write(lesson: str, results: dict[str, Any], peers: list[str]) -> Path:
     path = ROOT / f"evidence/{lesson}.json"
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return path
-
-
-def _imports(path: Path) -> list[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [
-        node.module
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module
-    ]
-
-
-def _bare(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        is_scope = isinstance(
-            node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-        )
-        if (
-            is_scope
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(body[0].value, ast.Constant)
-        ):
-            node.body = body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
 
 
 def _cpu() -> str:

@@ -30,40 +30,52 @@ def test_a_record_speaks_of_the_code_as_it_is(path):
     }
 
 
-def tree(tmp_path: Path, module: str) -> Path:
-    for folder in ("companion/chapter", "evidence/chapter"):
-        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
-    (tmp_path / "companion/helper.py").write_text("def g():\n    return 1\n")
-    (tmp_path / "companion/chapter/x.py").write_text(module)
-    (tmp_path / "evidence/chapter/x.py").write_text("def measure():\n    return {}\n")
-    return tmp_path
+def another_clock(work, repeats=9):
+    return {}
 
 
-def test_comments_and_docstrings_do_not_make_a_record_old_but_code_does(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(
-        record,
-        "ROOT",
-        tree(tmp_path, "from companion.helper import g\n\ndef f():\n    return g()\n"),
+PROGRAM = """from companion.mdp import occupancy
+
+def measure():
+    return occupancy
+"""
+
+
+def test_what_a_program_imports_is_measured_with_all_it_reaches_and_nothing_else():
+    code = record.measured_code(PROGRAM)
+    for part in ("def measure(", "def occupancy(", "def check_stochastic("):
+        assert part in code
+    assert "def interleaved(" in code
+    assert "def value_iteration(" not in code
+
+
+def test_comments_docstrings_and_blank_lines_do_not_make_a_record_old_but_code_does():
+    first = record.measured_code(PROGRAM)
+    talkative = PROGRAM.replace(
+        "    return", '    """Doc.\n\n    More.\n    """\n\n    # why\n    return'
     )
-    first = record.code_hash("chapter/x")
-    tree(
-        tmp_path,
-        '"""Doc."""\nfrom companion.helper import g\n\ndef f():\n    """Doc."""\n    return g()  # why\n',
-    )
-    assert record.code_hash("chapter/x") == first
-    tree(tmp_path, "from companion.helper import g\n\ndef f():\n    return g() + 0\n")
-    assert record.code_hash("chapter/x") != first
+    assert record.measured_code(f'"""Doc."""\n{talkative}  # so') == first
+    assert record.measured_code(PROGRAM.replace("return", "return not")) != first
 
 
-def test_a_change_in_a_helper_makes_the_record_old(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        record, "ROOT", tree(tmp_path, "from companion.helper import g\n")
-    )
-    first = record.code_hash("chapter/x")
-    (tmp_path / "companion/helper.py").write_text("def g():\n    return 2\n")
-    assert record.code_hash("chapter/x") != first
+@pytest.mark.parametrize("part", ["the package", "the timing"])
+def test_a_change_in_a_helper_or_in_the_clock_makes_the_record_old(part, monkeypatch):
+    first = record.measured_code(PROGRAM)
+    if part == "the package":
+        monkeypatch.setattr(record, "reached", lambda name: ["def occupancy(): pass"])
+    else:
+        monkeypatch.setattr(record, "interleaved", another_clock)
+    assert record.measured_code(PROGRAM) != first
+
+
+def test_a_private_name_cannot_be_measured():
+    with pytest.raises(ValueError, match="no one public function is called"):
+        record.measured_code("from companion.mdp import _solve\n")
+
+
+def test_bare_text_keeps_what_only_looks_like_a_comment():
+    source = 'x = "# no comment"  # one\n\n\ndef f():\n    """Doc."""\n    return x\n'
+    assert record.bare(source) == 'x = "# no comment"\ndef f():\n    return x'
 
 
 def test_work_is_timed_in_turn_after_a_warm_up():

@@ -12,11 +12,14 @@ from scipy import sparse
 
 from companion.mdp import (
     MDP,
+    _certified,
     action_values,
     linear_program,
     modified_policy_iteration,
     occupancy,
+    policy_chain,
     policy_iteration,
+    policy_probabilities,
     policy_value,
     sample_next,
     value_iteration,
@@ -415,13 +418,101 @@ def test_a_reward_of_zero_everywhere_is_worth_nothing():
     assert solution.converged
 
 
-def test_the_mdp_shares_what_it_was_given_and_cannot_be_written_through():
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+def test_the_mdp_keeps_nothing_of_the_caller_and_cannot_be_written_through(form):
     transition, reward = np.full((2, 2, 2), 0.5), np.zeros((2, 2))
-    mdp = MDP(transition, reward, 0.9)
-    assert np.shares_memory(mdp.transition, transition)
+    given = (
+        transition if form == "dense" else sparse.csr_array(transition.reshape(4, 2))
+    )
+    mdp = MDP(given, reward, 0.9)
+    (given if form == "dense" else given.data)[0] = 7
+    reward[0, 0] = 7
+    assert policy_iteration(mdp).value.tolist() == [0, 0]
     with pytest.raises(ValueError, match="read-only"):
-        mdp.transition[0, 0, 0] = 2
-    transition[0, 0, 0] = 0.5  # the caller's own array stays writeable
+        mdp.reward[0, 0] = 2
+    read_only = np.full((2, 2, 2), 0.5)
+    read_only.flags.writeable = False
+    assert MDP(read_only, np.zeros((2, 2)), 0.9).states == 2
+
+
+def test_the_toolboxes_order_of_the_axes_is_named_where_the_shape_tells():
+    with pytest.raises(ValueError, match=r"\(A, S, S\) of the MDP toolboxes"):
+        MDP(np.full((3, 2, 2), 0.5), np.zeros((2, 3)), 0.9)
+
+
+class Table:
+    """An environment that is nothing but its table."""
+
+    def __init__(self, P, start=None):
+        self.P = P
+        if start is not None:
+            self.initial_state_distrib = np.array(start)
+
+
+def test_a_state_that_is_lived_in_keeps_its_moves_though_a_walk_may_end_there():
+    table = {
+        0: {0: [(1.0, 0, 5.0, True)], 1: [(1.0, 1, 0.0, False)]},
+        1: {0: [(1.0, 0, 10.0, True)], 1: [(1.0, 0, 0.0, False)]},
+    }
+    mdp = MDP.from_gymnasium(Table(table), 0.9)
+    # From 1 the best is 10 and the end; from 0 it is to go there, 0.9 * 10.
+    assert policy_iteration(mdp).value == pytest.approx([9, 10, 0], abs=1e-13)
+    # A start that is only ever entered as terminal is lived in, too.
+    loop = {0: {0: [(1.0, 1, 0.0, False)]}, 1: {0: [(1.0, 0, 1.0, True)]}}
+    for start in (None, [1, 0]):
+        found = policy_iteration(MDP.from_gymnasium(Table(loop, start), 0.9)).value
+        assert found == pytest.approx([0.9, 1, 0], abs=1e-13)
+    # Where the walk starts elsewhere, it is an end, whatever its row says.
+    found = policy_iteration(MDP.from_gymnasium(Table(loop, [0, 1]), 0.9)).value
+    assert found == pytest.approx([0, 1], abs=1e-13)
+
+
+def test_rewards_whose_values_could_overflow_are_refused():
+    with pytest.raises(ValueError, match="reward must be -inf or of size at most"):
+        MDP([[[1.0]]], [[1e308]], 0.9)
+    assert np.isfinite(policy_iteration(MDP([[[1.0]]], [[1e305]], 0.9)).upper).all()
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e170])
+@pytest.mark.parametrize("solver", [policy_iteration, linear_program])
+def test_the_unit_of_reward_does_not_matter(solver, scale):
+    mdp = random_mdp(3)
+    scaled = solver(MDP(mdp.transition, mdp.reward * scale, mdp.discount))
+    assert scaled.converged
+    assert np.array_equal(scaled.policy, solver(mdp).policy)
+    # HiGHS promises 1e-7 of the largest reward, at most ten times that in the value.
+    assert scaled.value / scale == pytest.approx(policy_iteration(mdp).value, abs=1e-5)
+
+
+def test_a_process_that_never_mixes_ends_at_the_limit_and_names_the_better_solver():
+    swap = MDP([[[0, 1]], [[1, 0]]], [[1], [-1]], 0.999999)
+    with pytest.warns(RuntimeWarning, match="policy_iteration is the solver"):
+        answer = value_iteration(swap, limit=1000)
+    assert not answer.converged
+    assert answer.iterations == 1000
+    exact = policy_iteration(swap)
+    # v = 1 - g v, so v = 1 / (1 + g).
+    assert exact.converged
+    assert exact.value == pytest.approx([1 / 1.999999, -1 / 1.999999], rel=1e-9)
+    assert (answer.lower <= exact.value).all()
+    assert (exact.value <= answer.upper).all()
+
+
+def test_a_wrong_value_is_not_called_converged():
+    mdp = random_mdp(5)
+    right = policy_iteration(mdp)
+    wrong = right.value + np.linspace(0, 1e-3, mdp.states)
+    backup = action_values(mdp, wrong).max(axis=1)
+    assert not _certified(mdp, wrong, backup, right.policy, 1).converged
+
+
+@pytest.mark.parametrize(
+    ("state", "action"), [([0, 1, 0], [1]), ([0], [1, 0, 1]), (0, [1])]
+)
+def test_copies_and_actions_are_paired_and_never_broadcast(state, action):
+    mdp = MDP(np.full((2, 2, 2), 0.5), np.zeros((2, 2)), 0.9)
+    with pytest.raises(ValueError, match=r"action must hold one|must be a vector"):
+        sample_next(mdp, state, action, np.random.default_rng(0))
 
 
 GOOD = {
@@ -495,8 +586,8 @@ def spoiled(entry) -> np.ndarray:
         ),
         ("reward", np.zeros((2, 3)), ValueError, "transition must have shape"),
         ("reward", np.zeros(2), ValueError, r"reward must have shape \(S, A\)"),
-        ("reward", [[0, np.nan], [0, 0]], ValueError, "reward must be finite"),
-        ("reward", [[0, np.inf], [0, 0]], ValueError, "reward must be finite"),
+        ("reward", [[0, np.nan], [0, 0]], ValueError, "reward must be -inf or of size"),
+        ("reward", [[0, np.inf], [0, 0]], ValueError, "reward must be -inf or of size"),
         ("reward", [[0, 0], [-np.inf, -np.inf]], ValueError, "state 1 has none"),
         (
             "reward",
@@ -504,9 +595,9 @@ def spoiled(entry) -> np.ndarray:
             TypeError,
             "reward must hold real numbers",
         ),
-        ("discount", 1.0, ValueError, "discount must satisfy 0 <= discount < 1, got 1"),
-        ("discount", 1.5, ValueError, "discount must satisfy"),
-        ("discount", -0.1, ValueError, "discount must satisfy"),
+        ("discount", 1.0, ValueError, r"discount must lie in \[0, 1\), got 1"),
+        ("discount", 1.5, ValueError, r"discount must lie in \[0, 1\)"),
+        ("discount", -0.1, ValueError, r"discount must lie in \[0, 1\)"),
         ("discount", np.nan, ValueError, "discount must be finite"),
         ("discount", "0.9", TypeError, "discount must hold real numbers"),
     ],
@@ -569,11 +660,15 @@ CLOSED = MDP(np.full((2, 2, 2), 0.5), [[0, -np.inf], [0, 1]], 0.9)
             "value must be finite",
         ),
         (lambda: action_values(CLOSED, [0]), ValueError, "value must have shape"),
-        (lambda: value_iteration(CLOSED, 0), ValueError, "tolerance must be positive"),
+        (
+            lambda: value_iteration(CLOSED, 0),
+            ValueError,
+            r"tolerance must lie in \(0, inf\)",
+        ),
         (
             lambda: value_iteration(CLOSED, -1e-6),
             ValueError,
-            "tolerance must be positive",
+            r"tolerance must lie in \(0, inf\)",
         ),
         (
             lambda: value_iteration(CLOSED, np.nan),
@@ -619,3 +714,26 @@ def test_policy_iteration_ends_where_rounding_flips_between_tied_actions():
     # The bounds are as wide as the residual of one solve over 1 - discount.
     residual = rounding(2 * mdp.states, solution.value.max()) + backup_error(mdp, 1.0)
     assert (solution.upper - solution.lower).max() < 2 * residual / (1 - mdp.discount)
+
+
+def test_the_chain_of_a_policy_mixes_rows_and_rewards():
+    rng = np.random.default_rng(0)
+    rows, policy = rng.dirichlet(np.ones(4), (4, 3)), rng.dirichlet(np.ones(3), 4)
+    policy[0] = 1, 0, 0
+    reward = rng.normal(size=(4, 3))
+    reward[0, 1] = -np.inf  # not available, and not chosen
+    for table in (rows, sparse.csr_array(rows.reshape(12, 4))):
+        mdp = MDP(table, reward, 0.9)
+        kernel, paid = policy_chain(mdp, policy)
+        kernel = kernel.toarray() if sparse.issparse(kernel) else kernel
+        # A sum of three products: three eps, times ten.
+        np.testing.assert_allclose(
+            kernel, np.einsum("sa,san->sn", policy, rows), atol=7e-15, rtol=0
+        )
+        finite = np.where(policy > 0, reward, 0)
+        np.testing.assert_allclose(paid, (policy * finite).sum(1), atol=7e-15, rtol=0)
+        np.testing.assert_array_equal(policy_probabilities(mdp, policy), policy)
+        chosen = policy_probabilities(mdp, [0, 1, 2, 0])
+        np.testing.assert_array_equal(chosen, np.eye(3)[[0, 1, 2, 0]])
+        with pytest.raises(ValueError, match="policy must choose available"):
+            policy_chain(mdp, [1, 0, 0, 0])

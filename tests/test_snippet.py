@@ -3,12 +3,14 @@
 import ast
 import doctest
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from companion.mdp import MDP
 from companion.snippet import public, snippet
 
 # What only notebooks use needs the book around it; the tool itself needs the package that it reads.
@@ -119,6 +121,130 @@ def test_a_snippet_says_where_it_is_from_and_under_what_licence():
     assert "MIT licence" in text
     assert "companion.checks import" not in text
     assert "class MDP" not in text  # only what is reached
+
+
+LENGTHS = {name: len(snippet(name).splitlines()) for name in FUNCTIONS}
+
+
+def test_half_of_all_snippets_are_short_and_none_is_a_library():
+    # What takes an MDP brings the class and its checks along, 200 lines; half of the others have at most 100.
+    assert max(LENGTHS.values()) <= 500
+    planning = {name for name in FUNCTIONS if "class MDP" in snippet(name)}
+    others = [lines for name, lines in LENGTHS.items() if name not in planning]
+    assert len(others) > len(planning)
+    assert statistics.median(others) <= 100
+    assert statistics.median(LENGTHS.values()) <= 150
+
+
+def statements(text: str) -> list[str]:
+    """The names that a snippet defines, in order."""
+    names = []
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign):
+            names.append(ast.unparse(node.targets[0]))
+    return names
+
+
+def test_what_was_asked_for_stands_first_and_whole_and_its_helpers_after_it():
+    text = snippet("occupancy")
+    functions = [n for n in statements(text) if not n[0].isupper() or n == "MDP"]
+    assert functions[0] == "occupancy"
+    assert set(functions[1:]) >= {"MDP", "check_stochastic", "_solve"}
+    assert ">>> occupancy(mdp" in text
+    helper = ast.get_docstring(ast.parse(text).body[-1]) or ""
+    assert "Parameters" not in helper
+    # The methods that nothing here calls are gone, those that something calls are not.
+    assert "from_gymnasium" not in text
+    assert "def states" in text
+
+
+def test_a_helper_keeps_its_first_line_and_its_citation():
+    text = snippet("occupancy")
+    mdp = next(n for n in ast.parse(text).body if getattr(n, "name", "") == "MDP")
+    said = ast.get_docstring(mdp)
+    assert said.startswith("A finite Markov decision process")
+    assert said.endswith(
+        "Puterman, M. L. (1994). Markov Decision Processes. Section 2.1."
+    )
+    assert len(said.splitlines()) == 3
+
+
+def test_a_result_keeps_the_methods_that_its_owner_will_call():
+    assert "def from_gymnasium" in snippet("forest_management")
+
+
+def test_a_method_stands_for_its_class():
+    whole = snippet("MDP")
+    assert snippet("MDP.from_gymnasium") == whole
+    assert snippet("companion.mdp.MDP.from_gymnasium") == whole
+    assert snippet(MDP.from_gymnasium) == whole
+
+
+def modules(folder, **sources):
+    for name, source in sources.items():
+        (folder / f"{name}.py").write_text(source, encoding="utf-8")
+
+
+def test_python_finds_each_name_when_it_needs_it(tmp_path, monkeypatch):
+    """A base, a default, a decorator and a table that is built when the file is read come before their users."""
+    modules(
+        tmp_path,
+        early_user=(
+            "from dataclasses import dataclass\n\n"
+            "def decorate(f):\n    return inner(f)\n\n"
+            "def inner(f):\n    return f\n\n"
+            "def built():\n    return SIZE + 1\n\n"
+            "SIZE = 2\nTABLE = [built()]\nStart = int\n\n"
+            "class Base:\n    pass\n\n"
+            "@dataclass\nclass Late(Base):\n    size: Start = SIZE\n\n"
+            "@decorate\ndef wanted(x: Start = SIZE):\n    later = TABLE[0] + x\n    return Late(later)\n"
+        ),
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    text = snippet(__import__("early_user").wanted)
+    scope: dict = {"__name__": "__main__"}
+    exec(compile(text, "snippet", "exec"), scope)
+    assert scope["wanted"]().size == 5
+    order = statements(text)
+    assert order.index("SIZE") < order.index("built") < order.index("TABLE")
+    assert order.index("inner") < order.index("wanted") < order.index("Late")
+
+
+def test_a_variable_of_a_function_is_not_a_helper_of_the_same_name(
+    tmp_path, monkeypatch
+):
+    modules(
+        tmp_path,
+        local_name=(
+            "def total():\n    return 1\n\n"
+            "def wanted(x):\n    total = x + 1\n    return total\n"
+        ),
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert statements(snippet(__import__("local_name").wanted)) == ["wanted"]
+
+
+BARE = """
+import importlib.abc, runpy, sys
+
+class Nothing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("matplotlib", "IPython", "torch", "numpy", "gymnasium"):
+            raise ModuleNotFoundError(f"{name} is not to be had here")
+
+sys.meta_path.insert(0, Nothing())
+sys.argv = ["snippet", "policy_iteration"]
+runpy.run_module("companion.snippet", run_name="__main__")
+"""
+
+
+def test_the_command_needs_no_library_at_all():
+    done = subprocess.run(
+        [sys.executable, "-c", BARE], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == snippet("policy_iteration")
 
 
 def test_an_unknown_name_gets_the_nearest_ones():

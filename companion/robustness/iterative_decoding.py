@@ -11,7 +11,8 @@ For long codes there is a sharp **threshold** of the channel up to which this wo
 computes it without building a code: it follows the fraction of wrong messages, which goes to zero below the
 threshold and stays above zero beyond it.
 
-A parity-check matrix is an ``(m, n)`` array or SciPy sparse array of zeros and ones.
+A parity-check matrix is an ``(m, n)`` array or SciPy sparse array of zeros and ones.  Whoever decodes with one
+code again and again builds its `TannerGraph` once and passes that.
 
 References
 ----------
@@ -31,10 +32,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from scipy.optimize import minimize_scalar
 
-from companion.checks import check_integer, real_array
+from companion.checks import (
+    check_generator,
+    check_integer,
+    integer_array,
+    real_array,
+)
 
 __all__ = [
     "Beliefs",
+    "TannerGraph",
     "bec_threshold",
     "gallager_a_threshold",
     "peel",
@@ -59,7 +66,7 @@ def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:
     n : int
         Number of bits; `r` divides ``n * l``.
     l, r : int
-        Checks per bit and bits per check, ``2 <= l <= m`` and ``l < r <= n``.
+        Checks per bit and bits per check, ``2 <= l < r <= n``.
     rng : numpy.random.Generator
         The source of randomness.
 
@@ -86,10 +93,11 @@ def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:
     """
     l, r = _degrees(l, r)
     n = check_integer("n", n, r)
-    if n * l % r or n * l // r < l:
+    if n * l % r:
         raise ValueError(
             f"n * l must be a multiple of r and n at least r, got n={n}, l={l}, r={r}"
         )
+    rng = check_generator("rng", rng)
     bit = rng.permutation(np.repeat(np.arange(n), l))  # the bit at each edge
     check = np.repeat(np.arange(n * l // r), r)
     for _ in range(10_000):
@@ -107,6 +115,77 @@ def regular_ldpc(n: int, l: int, r: int, rng: np.random.Generator) -> Any:
     )
 
 
+class TannerGraph:
+    """The graph of a code: which bits each check holds, and which checks each bit sits in.
+
+    Both decoders build it from a matrix; given one, they do not build it again.  An edge has a **slot**, its
+    place among the bits of its check.
+
+    Parameters
+    ----------
+    parity_check : (m, n) array_like or SciPy sparse array
+        The parity checks, at least one bit in each.  It is copied, and no later edit of it is seen.
+
+    Attributes
+    ----------
+    m, n : int
+        Number of checks and of bits.
+    bit_at : (r, m) ndarray of integers
+        The bit at slot `i` of check `j`; `n` where a check has fewer bits than the longest.
+    slots_of : (l, n) ndarray of integers
+        The slots of each bit, slot `i` of check `j` counted as ``i * m + j``; ``r * m`` where a bit has fewer.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `parity_check` is no such matrix.
+
+    References
+    ----------
+    Tanner, R. M. (1981). A recursive approach to low complexity codes. IEEE Transactions on Information
+    Theory 27(5).
+
+    Examples
+    --------
+    >>> graph = TannerGraph([[1, 1, 1, 0], [0, 0, 1, 1]])
+    >>> graph.bit_at
+    array([[0, 2],
+           [1, 3],
+           [2, 4]])
+    """
+
+    def __init__(self, parity_check: Any) -> None:
+        if sparse.issparse(parity_check):
+            if parity_check.dtype.kind not in "biu":
+                raise TypeError(
+                    f"parity_check must hold integers, got {parity_check.dtype}"
+                )
+            # A copy first: to bring the indices into order happens in place.
+            matrix = parity_check.astype(np.int64, copy=True)
+        else:
+            matrix = integer_array("parity_check", parity_check, 0, 1)
+        if matrix.ndim != 2 or 0 in matrix.shape:
+            raise ValueError(
+                f"parity_check must have shape (m, n) with m, n >= 1, got {matrix.shape}"
+            )
+        matrix = sparse.csr_array(matrix)
+        matrix.sum_duplicates()
+        integer_array("parity_check", matrix.data, 0, 1)
+        check, bit = matrix.nonzero()
+        self.m, self.n = matrix.shape
+        sizes = np.bincount(check, minlength=self.m)
+        if (sizes == 0).any():
+            raise ValueError(
+                "parity_check must have a bit in every check, got an empty row"
+            )
+        slot = _rank(check) * self.m + check
+        self.bit_at = np.full((sizes.max(), self.m), self.n)
+        self.bit_at.ravel()[slot] = bit
+        order = np.argsort(bit, kind="stable")
+        self.slots_of = np.full((np.bincount(bit).max(), self.n), self.bit_at.size)
+        self.slots_of[_rank(bit[order]), bit[order]] = slot[order]
+
+
 def peel(
     parity_check: Any, words: ArrayLike, erased: ArrayLike
 ) -> tuple[Bits, Booleans]:
@@ -117,8 +196,8 @@ def peel(
 
     Parameters
     ----------
-    parity_check : (m, n) array_like or SciPy sparse array
-        The parity checks.
+    parity_check : (m, n) array_like, SciPy sparse array or TannerGraph
+        The parity checks, at least one bit in each.
     words : (..., n) array_like of bits
         The received words; the values at erased places do not matter.
     erased : (..., n) array_like of bool
@@ -149,22 +228,29 @@ def peel(
     >>> peel(checks, [1, 1, 0, 0], [True, True, False, False])[1]
     array([ True,  True, False, False])
     """
-    H = _checks(parity_check)
-    bits, unknown = _received(words, erased, H.shape[1])
-    # One column per word. An unknown bit counts as 0 in `value`.
-    value = np.where(unknown, 0, bits).reshape(-1, H.shape[1]).T.astype(np.int32)
-    missing = unknown.reshape(-1, H.shape[1]).T.astype(np.int32)
+    graph = _graph(parity_check)
+    value, missing = _received(words, erased, graph.n)
+    shape = value.shape
+    # One column per word, and a last row for the empty slots: known to be 0.
+    value, missing = (
+        np.pad(x.reshape(-1, graph.n).T, ((0, 1), (0, 0))) for x in (value, missing)
+    )
+    # The check at each slot of a bit; m, which never helps, at an empty one.
+    check_at = graph.slots_of % graph.m
+    check_at[graph.slots_of == graph.bit_at.size] = graph.m
     active = np.arange(value.shape[1])
     while active.size:
-        alone = (H @ missing[:, active]) == 1  # (m, B): checks that miss one bit
-        solved = missing[:, active] * (H.T @ alone.astype(np.int32)) > 0
-        # The parity of a check's known bits is what its missing bit must be.
-        odd = alone & (H @ value[:, active] % 2 == 1)
-        value[:, active] += solved & ((H.T @ odd.astype(np.int32)) > 0)
-        missing[:, active] -= solved
+        unknown = missing[:, active]
+        # (m + 1, B): checks that miss one bit, and the parity of their known bits
+        alone = unknown[graph.bit_at].sum(axis=0, dtype=np.int64) == 1
+        odd = np.bitwise_xor.reduce(value[:, active][graph.bit_at], axis=0) & alone
+        alone, odd = (np.pad(x, ((0, 1), (0, 0))) for x in (alone, odd))
+        solved = unknown[:-1] & alone[check_at].any(axis=0)
+        value[:-1, active] |= solved & odd[check_at].any(axis=0)
+        missing[:-1, active] = unknown[:-1] & ~solved
         active = active[solved.any(axis=0)]
-    filled, left = value.T.astype(np.uint8), missing.T.astype(bool)
-    return filled.reshape(bits.shape), left.reshape(bits.shape)
+    filled, left = value[:-1].T.astype(np.uint8), missing[:-1].T
+    return filled.reshape(shape), left.reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -178,10 +264,10 @@ class Beliefs:
     array([1], dtype=uint8)
     """
 
-    bits: Bits  # (..., n) the more likely value of each bit
+    bits: Bits  # (..., n) the more likely value of each bit; 0 where llr is 0
     llr: Floats  # (..., n) log-likelihood ratio of each bit, positive for 0
     iterations: Integers  # (...) rounds of messages
-    converged: Booleans  # (...) whether `bits` satisfies every check
+    converged: Booleans  # (...) whether `bits` satisfies every check and no llr is 0
 
 
 def sum_product(
@@ -199,21 +285,21 @@ def sum_product(
 
     Parameters
     ----------
-    parity_check : (m, n) array_like or SciPy sparse array
+    parity_check : (m, n) array_like, SciPy sparse array or TannerGraph
         The parity checks, at least one bit in each.
     llr : (..., n) array_like
         :math:`\lambda`, finite.  For a binary symmetric channel with crossover `p`:
-        ``(1 - 2 * y) * log((1 - p) / p)``.
+        ``(1 - 2 * y) * log((1 - p) / p)``; 0 for a bit that did not arrive.
     iterations : int
         The most rounds to make, at least 1.
     early_stop : bool
-        Whether a word is finished as soon as all its checks are satisfied.
+        Whether a word is finished as soon as it has converged.
 
     Returns
     -------
     Beliefs
         ``bits``, ``llr``, ``iterations`` and ``converged``.  Where ``converged`` is False the word was not
-        decoded.
+        decoded: a check fails, or nothing is known about some bit.
 
     Raises
     ------
@@ -237,32 +323,20 @@ def sum_product(
     >>> result.bits, result.llr.round(6)
     (array([0, 0, 0], dtype=uint8), array([2.5, 2.5, 2.5]))
     """
-    H = _checks(parity_check)
-    check_integer("iterations", iterations, 1)
+    graph = _graph(parity_check)
+    iterations = check_integer("iterations", iterations, 1)
     channel = real_array("llr", llr)
-    if channel.ndim == 0 or channel.shape[-1] != H.shape[1]:
-        raise ValueError(
-            f"llr must have rows of {H.shape[1]}, got shape {channel.shape}"
+    if channel.ndim == 0 or channel.shape[-1] != graph.n:
+        raise ValueError(f"llr must have rows of {graph.n}, got shape {channel.shape}")
+    shape, channel = channel.shape, channel.reshape(-1, graph.n)
+    total, used = np.empty(channel.shape), np.empty(len(channel), np.int64)
+    done = np.empty(len(channel), np.bool_)
+    for start in range(0, len(channel), 32):  # so that the messages stay in the cache
+        part = slice(start, start + 32)
+        total[part], used[part], done[part] = _propagate(
+            graph, channel[part].T, iterations, early_stop
         )
-    slot, bit, gather = _edges(H)
-    shape, channel = channel.shape, channel.reshape(-1, H.shape[1]).T  # (n, B)
-    words = channel.shape[1]
-    total, belief = channel.copy(), channel
-    used, done = np.zeros(words, np.int64), np.zeros(words, np.bool_)
-    active = np.arange(words)  # words still in work
-    u = np.zeros((gather.shape[1], words))  # messages from checks, by slot
-    while active.size and used[active[0]] < iterations:
-        x = np.ones_like(u)
-        x[slot] = np.tanh((belief[bit] - u[slot]) / 2)  # less what the check said
-        u = _all_but_one(x.reshape(-1, H.shape[0], active.size)).reshape(u.shape)
-        belief = channel[:, active] + gather @ u
-        total[:, active] = belief
-        used[active] += 1
-        done[active] = satisfied = ~(H @ (belief < 0) % 2).any(axis=0)
-        if early_stop and satisfied.any():
-            active = active[~satisfied]
-            u, belief = u[:, ~satisfied], belief[:, ~satisfied]
-    bits, total = (total < 0).T.astype(np.uint8), total.T
+    bits = (total < 0).astype(np.uint8)
     outer = shape[:-1]
     return Beliefs(
         bits.reshape(shape),
@@ -278,7 +352,10 @@ def bec_threshold(l: int, r: int) -> float:
     Density evolution follows the fraction of erased messages, :math:`x \leftarrow \varepsilon\, y(x)` with
     :math:`y(x) = (1 - (1 - x)^{r-1})^{l-1}`.  It goes to zero unless it meets a fixed point.  So
 
-    .. math:: \varepsilon^* = \min_{0 < x \le 1} \frac{x}{(1 - (1 - x)^{r-1})^{l-1}}.
+    .. math:: \varepsilon^* = \inf_{0 < x \le 1} \frac{x}{(1 - (1 - x)^{r-1})^{l-1}}.
+
+    For :math:`l = 2` the quotient falls all the way to :math:`x = 0`, and its limit :math:`1 / (r - 1)` is the
+    threshold; for more checks per bit it has a minimum inside.
 
     Parameters
     ----------
@@ -306,8 +383,7 @@ def bec_threshold(l: int, r: int) -> float:
     0.4294
     """
     l, r = _degrees(l, r)
-    # 1 - (1 - x)^(r - 1) without cancellation for small x.
-    return _lowest(lambda x: x / (-np.expm1((r - 1) * np.log1p(-x))) ** (l - 1), 1.0)
+    return float(np.exp(_lowest(lambda x: _log_quotient(x, l, r), 1.0)))
 
 
 def gallager_a_threshold(l: int, r: int) -> float:
@@ -322,7 +398,7 @@ def gallager_a_threshold(l: int, r: int) -> float:
     starting at `p`.  The map rises with `p`, and :math:`x` is its fixed point for one value :math:`p(x)`.
     The walk from `p` gets stuck at `x` or above it if :math:`p \ge p(x)` and :math:`p \ge x`, so
 
-    .. math:: p^* = \min_{0 < x < 1/2} \max\{p(x), x\}.
+    .. math:: p^* = \inf_{0 < x < 1/2} \max\{p(x), x\}.
 
     Parameters
     ----------
@@ -357,13 +433,24 @@ def gallager_a_threshold(l: int, r: int) -> float:
     return _lowest(lambda x: _least_p(x, l, r), 0.5)
 
 
-def _received(words: ArrayLike, erased: ArrayLike, n: int) -> tuple[Any, Booleans]:
-    """Return words and erasures as arrays, once they fit each other and the code."""
-    bits, unknown = np.asarray(words), np.asarray(erased)
-    if unknown.dtype != np.bool_:
-        raise TypeError(f"erased must hold booleans, got {unknown.dtype}")
-    if bits.dtype.kind not in "biu":
-        raise TypeError(f"words must hold bits, got {bits.dtype}")
+def _graph(parity_check: Any) -> TannerGraph:
+    """Return the graph of a code, built unless it is one already."""
+    built = isinstance(parity_check, TannerGraph)
+    return parity_check if built else TannerGraph(parity_check)
+
+
+def _rank(group: Integers) -> Integers:
+    """Number the members of each group from 0; equal entries stand together."""
+    return np.arange(len(group)) - np.searchsorted(group, group)
+
+
+def _received(words: ArrayLike, erased: ArrayLike, n: int) -> tuple[Booleans, Booleans]:
+    """Return words and erasures as truth values, once they fit each other and the code."""
+    unknown = integer_array("erased", erased, 0, 1) == 1
+    # Integers are refused, because words and erasures are easily swapped.
+    if (kind := np.asarray(erased).dtype) != np.bool_:
+        raise TypeError(f"erased must hold booleans, got {kind}")
+    bits = integer_array("words", words, -(2**63), 2**64)
     if bits.shape != unknown.shape or bits.ndim == 0 or bits.shape[-1] != n:
         raise ValueError(
             f"words and erased must have rows of {n}, got {bits.shape} and {unknown.shape}"
@@ -372,35 +459,64 @@ def _received(words: ArrayLike, erased: ArrayLike, n: int) -> tuple[Any, Boolean
         raise ValueError(
             "words must hold 0 and 1 wherever they are not erased, got something else"
         )
-    return bits, unknown
+    return (bits == 1) & ~unknown, unknown
 
 
-def _edges(H: Any) -> tuple[Integers, Integers, Any]:
-    """Give each edge a slot (position in its check, check); return slots, bits, and the sum over a bit's slots."""
-    degree = np.diff(H.indptr)
-    if (degree == 0).any():
-        raise ValueError(
-            "parity_check must have a bit in every check, got an empty row"
-        )
-    # Position-major. Checks with fewer bits leave slots empty, which always say +1.
-    slot = np.flatnonzero((np.arange(degree.max()) < degree[:, None]).T.ravel())
-    position, check = slot // len(degree), slot % len(degree)
-    bit = H.indices[H.indptr[check] + position]
-    slots = degree.size * degree.max()
-    ones = np.ones(slot.size)
-    return slot, bit, sparse.csr_array((ones, (bit, slot)), (H.shape[1], slots))
+def _propagate(
+    graph: TannerGraph, channel: Floats, iterations: int, early_stop: bool
+) -> tuple[Floats, Integers, Booleans]:
+    """Pass messages for some words, one per column: their beliefs, rounds, and whether they converged."""
+    total = np.empty(channel.shape)
+    used = np.full(channel.shape[1], iterations)
+    done = np.zeros(channel.shape[1], np.bool_)
+    active = np.arange(channel.shape[1])  # words still in work
+    belief = np.vstack(
+        [channel, np.full(active.size, 1e3)]
+    )  # an empty slot is a sure 0
+    u = np.zeros((graph.bit_at.size + 1, active.size))  # what checks say, and nothing
+    for turn in range(1, iterations + 1):
+        # heard: (r, m, B), less what the check said itself
+        heard = belief.take(graph.bit_at, axis=0)
+        heard -= u[:-1].reshape(heard.shape)
+        _all_but_one(heard, out=u[:-1].reshape(heard.shape))
+        belief[:-1] = channel
+        for slot in graph.slots_of:
+            belief[:-1] += u.take(slot, axis=0)
+        ones = (belief < 0).take(graph.bit_at, axis=0)
+        satisfied = ~np.logical_xor.reduce(ones, axis=0).any(axis=0)
+        satisfied &= (belief != 0).all(axis=0)
+        finished = satisfied if early_stop else np.zeros_like(satisfied)
+        if turn == iterations or finished.any():
+            total[:, active], done[active] = belief[:-1], satisfied
+            used[active[finished]] = turn
+            active, going = active[~finished], ~finished
+            channel, belief, u = channel[:, going], belief[:, going], u[:, going]
+        if not active.size:
+            break
+    return total.T, used, done
 
 
-def _all_but_one(x: Floats) -> Floats:
-    """Combine a check's bits: 2 artanh of the product of all others along axis 0, without a division."""
-    product, right = np.ones_like(x), np.ones_like(x[0])
+def _all_but_one(v: Floats, out: Floats) -> None:
+    """Write 2 artanh of the product of all other tanh(v / 2) along axis 0, without a division; v is spent."""
+    v *= 0.5
+    x = np.tanh(v, out=v)
+    out[0] = 1.0
     for i in range(1, len(x)):
-        product[i] = product[i - 1] * x[i - 1]
+        np.multiply(out[i - 1], x[i - 1], out=out[i])
+    right = np.ones_like(x[0])
     for i in range(len(x) - 1, -1, -1):
-        product[i] *= right
+        out[i] *= right
         right *= x[i]
     largest = np.nextafter(1.0, 0.0)
-    return np.asarray(2 * np.arctanh(np.clip(product, -largest, largest, out=product)))
+    np.clip(out, -largest, largest, out=out)
+    np.arctanh(out, out=out)
+    out *= 2
+
+
+def _log_quotient(x: Floats, l: int, r: int) -> Floats:
+    """Return the logarithm of x / y(x), which neither overflows nor divides by zero."""
+    # 1 - (1 - x)^(r - 1) without cancellation for small x.
+    return np.asarray(np.log(x) - (l - 1) * np.log(-np.expm1((r - 1) * np.log1p(-x))))
 
 
 def _least_p(x: Floats, l: int, r: int) -> Floats:
@@ -422,24 +538,6 @@ def _lowest(f: Callable[[Floats], Floats], top: float) -> float:
 
 
 def _degrees(l: int, r: int) -> tuple[int, int]:
+    """Return the degrees of a code once they are possible."""
     l = check_integer("l", l, 2)
     return l, check_integer("r", r, l + 1)
-
-
-def _checks(parity_check: Any) -> Any:
-    """Return a parity-check matrix as a csr_array of uint8 that stores its ones only."""
-    matrix = sparse.csr_array(
-        parity_check if sparse.issparse(parity_check) else np.asarray(parity_check)
-    )
-    if matrix.dtype.kind not in "biu":
-        raise TypeError(f"parity_check must hold bits, got {matrix.dtype}")
-    if matrix.ndim != 2 or 0 in matrix.shape:
-        raise ValueError(
-            f"parity_check must have shape (m, n) with m, n >= 1, got {matrix.shape}"
-        )
-    matrix.sum_duplicates()
-    if ((matrix.data != 0) & (matrix.data != 1)).any():
-        raise ValueError("parity_check must hold 0 and 1 only")
-    matrix = matrix.astype(np.uint8)
-    matrix.eliminate_zeros()
-    return matrix

@@ -1,23 +1,21 @@
 r"""Planning when the model itself is wrong.
 
-A plan is made for one transition kernel `P`; the world follows another, or something else takes the controls
-now and then.  Both answers put a minimum beside the maximum of Bellman's equation:
+A plan is made for one transition kernel `P`; the world follows another.  The robust plan puts a minimum beside
+the maximum of Bellman's equation: nature picks, for every state and action, the worst row :math:`p` in an
+ambiguity set :math:`\mathcal{P}(s, a)` around the model's row,
 
-* **Robust**: nature picks, for every state and action, the worst row :math:`p` in an ambiguity set
-  :math:`\mathcal{P}(s, a)` around the model's row,
+.. math:: (T v)(s) = \max_a \Big[ r(s, a) + \gamma \min_{p \in \mathcal{P}(s, a)} p \cdot v \Big].
 
-  .. math:: (T v)(s) = \max_a \Big[ r(s, a) + \gamma \min_{p \in \mathcal{P}(s, a)} p \cdot v \Big].
+`T` is monotone and satisfies :math:`T(v + c) = T v + \gamma c`, because rows sum to 1 and no set depends on
+`v`.  MacQueen's bounds need no more than that: with :math:`d = T v - v`, for every `v`,
 
-* **Action-robust**: the model is right, but with probability :math:`\alpha` an adversary takes the action,
+.. math:: T v + \tfrac{\gamma}{1 - \gamma} \min_s d(s) \;\le\; v^* \;\le\;
+          T v + \tfrac{\gamma}{1 - \gamma} \max_s d(s).
 
-  .. math:: (T v)(s) = (1 - \alpha) \max_a q_v(s, a) + \alpha \min_a q_v(s, a).
-
-Both operators are monotone and satisfy :math:`T(v + c) = T v + \gamma c`, because rows sum to 1 and no set
-depends on `v`.  MacQueen's bounds of `companion.mdp` need no more than that and certify these values too.
-
-They are solved by policy iteration inside policy iteration.  Against a fixed policy nature has an ordinary
-decision problem: take the worst kernel for `v`, then the exact `v` of the policy under it by a linear solve,
-until `v` stops falling.  Then the policy improves, and `v` rises.  Sweeping would need
+It is solved by policy iteration inside policy iteration.  Against a fixed policy nature has an ordinary
+decision problem: take the worst rows for `v`, then the exact `v` of the policy under them by a linear solve,
+until `v` stops falling.  Only the policy's own rows take part in that.  Then every action's worst row is
+looked at once, the policy improves, and `v` rises.  Sweeping :math:`v \leftarrow T v` would need
 :math:`1 / (1 - \gamma)` times as many steps where the process mixes slowly.
 
 References
@@ -25,6 +23,8 @@ References
 Iyengar, G. N. (2005). Robust dynamic programming. Mathematics of Operations Research 30(2), 257-280.
 Nilim, A. and El Ghaoui, L. (2005). Robust control of Markov decision processes with uncertain transition
 matrices. Operations Research 53(5), 780-798.
+Rao, S. S., Chandrasekaran, R. and Nair, K. P. K. (1973). Algorithms for discounted stochastic games. Journal
+of Optimization Theory and Applications 11(6), 627-637.
 """
 
 from __future__ import annotations
@@ -36,23 +36,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
+from scipy.sparse.linalg import spsolve
 
-from companion.checks import check_probability, check_stochastic, real_array
-from companion.mdp import (
-    MDP,
-    Solution,
-    _bounds,
-    _check_tolerance,
-    _probabilities,
-    action_values,
-    policy_value,
+from companion.checks import (
+    check_number,
+    check_probability,
+    check_stochastic,
+    real_array,
 )
+from companion.mdp import MDP, Solution, policy_probabilities
 
 __all__ = [
-    "ActionRobustSolution",
     "RobustSolution",
     "WorstCase",
-    "action_robust_value_iteration",
     "robust_policy_value",
     "robust_value_iteration",
     "worst_case_interval",
@@ -62,7 +58,6 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Booleans = NDArray[np.bool_]
 
 
 class WorstCase(NamedTuple):
@@ -85,25 +80,12 @@ class RobustSolution(Solution):
     Examples
     --------
     >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
-    >>> robust_value_iteration(mdp, radius=0.2).converged
-    True
+    >>> robust_value_iteration(mdp, radius=0.2).ended
+    'certified'
     """
 
     kernel: Any  # (S, A, S) array, or (S*A, S) CSR where the model was sparse: nature's reply
-
-
-@dataclass(frozen=True)
-class ActionRobustSolution(Solution):
-    """A certified solution and the adversary's actions.
-
-    Examples
-    --------
-    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
-    >>> action_robust_value_iteration(mdp, 0.1).adversary
-    array([1, 0])
-    """
-
-    adversary: Integers  # (S,) the worst available action per state
+    ended: str  # why: "certified", "rounding" (nothing better, tolerance too small) or "limit" of steps
 
 
 def worst_case_l1(
@@ -150,9 +132,16 @@ def worst_case_l1(
     >>> worst_case_l1([0.4, 0.3, 0.1, 0.2], [1, 2, 5, 4], radius=0.4)
     WorstCase(kernel=array([0.6, 0.3, 0. , 0.1]), value=array(1.6))
     """
-    p, v = _rows_and_value(kernel, value)
-    budget = _check_radius(radius, p.shape[:-1])[..., None] / 2
-    allowed = p > 0 if support is None else _check_support(support, p.shape)
+    p = check_stochastic("kernel", kernel)
+    v = _shaped("value", value, p.shape[-1:], p.shape)
+    budget = _radius(radius, p.shape[:-1])[..., None] / 2
+    if support is None:
+        allowed = p > 0
+    elif np.asarray(support).dtype == np.bool_:
+        mask = _shaped("support", support, (), p.shape[-1:], p.shape)
+        allowed = np.broadcast_to(mask > 0, p.shape)
+    else:
+        raise TypeError(f"support must be boolean, got {np.asarray(support).dtype}")
     reachable = np.where(allowed, v, np.inf)
     worst = reachable.argmin(axis=-1)[..., None]
     removable = np.where(v > np.take_along_axis(reachable, worst, axis=-1), p, 0.0)
@@ -171,7 +160,8 @@ def worst_case_l1(
 def worst_case_kl(kernel: ArrayLike, value: ArrayLike, radius: ArrayLike) -> WorstCase:
     r"""Return :math:`\min_p\, p \cdot v` over distributions with :math:`D(p \,\Vert\, P) \le \kappa`.
 
-    With :math:`D` the relative entropy in nats, the worst row is the model's row tilted towards bad states,
+    Here :math:`D(p \Vert P) = \sum_i p_i \log (p_i / P_i)` is the relative entropy in nats.  As long as
+    :math:`\kappa < -\log P(\text{worst})`, the worst row is the model's row tilted towards bad states,
     :math:`p_\lambda \propto P e^{-\lambda v}`, and
 
     .. math:: \min_p\, p \cdot v = \max_{\lambda > 0}
@@ -180,6 +170,9 @@ def worst_case_kl(kernel: ArrayLike, value: ArrayLike, radius: ArrayLike) -> Wor
     The gap between the two sides at :math:`\lambda` is :math:`(\kappa - D(p_\lambda \Vert P)) / \lambda`.
     Newton's method on :math:`\sqrt{D}`, kept in a bracket, closes it for all rows at once.  Mass never
     appears where the row has none; from :math:`\kappa = -\log P(\text{worst})` on the worst state has it all.
+
+    The direction matters.  The likelihood of data with frequencies :math:`\hat P` is
+    :math:`e^{-m D(\hat P \Vert p)}` up to a constant: that bounds the other direction, which this is not.
 
     Parameters
     ----------
@@ -212,10 +205,13 @@ def worst_case_kl(kernel: ArrayLike, value: ArrayLike, radius: ArrayLike) -> Wor
     >>> worst_case_kl([0.5, 0.5], [0, 1], radius=0.1).value.round(6)
     np.float64(0.280205)
     """
-    p, v = _rows_and_value(kernel, value)
-    kappa = _check_radius(radius, p.shape[:-1]).ravel()
+    p = check_stochastic("kernel", kernel)
+    v = _shaped("value", value, p.shape[-1:], p.shape)
+    kappa = _radius(radius, p.shape[:-1]).ravel()
     flat = p.reshape(-1, p.shape[-1])
-    values = np.broadcast_to(v, p.shape).reshape(flat.shape)
+    # By a power of two, which is exact, so that no difference overflows.
+    scaled = np.ldexp(v, -np.frexp(np.abs(v).max(initial=0.0))[1])
+    values = np.broadcast_to(scaled, p.shape).reshape(flat.shape)
     low = np.where(flat > 0, values, np.inf).min(axis=1, keepdims=True)
     high = np.where(flat > 0, values, -np.inf).max(axis=1, keepdims=True)
     spread = np.where(high > low, high - low, 1.0)
@@ -276,7 +272,7 @@ def worst_case_interval(
         raise ValueError(
             "lower and upper must hold a distribution between them, got a row without"
         )
-    v = _check_value(value, low.shape)
+    v = _shaped("value", value, low.shape[-1:], low.shape)
     order = np.argsort(v, axis=-1)  # worst first
     room = _reorder(high - low, order)
     filled = np.clip(left - (np.cumsum(room, axis=-1) - room), 0.0, room)
@@ -286,9 +282,8 @@ def worst_case_interval(
 def robust_value_iteration(
     mdp: MDP,
     radius: ArrayLike,
-    ambiguity: str = "l1",
+    ambiguity: Callable[..., WorstCase] = worst_case_l1,
     tolerance: float = 1e-6,
-    anywhere: bool = False,
 ) -> RobustSolution:
     r"""Find the policy that does best against the worst kernel, with a certificate.
 
@@ -299,16 +294,12 @@ def robust_value_iteration(
     mdp : MDP
         The model that may be wrong.
     radius : float or (S, A) array_like
-        Size of the ambiguity set: an L1 distance, nats of relative entropy, or the half-width of every
-        probability's interval.  0 trusts the model.
-    ambiguity : {"l1", "kl", "interval"}
-        The kind of ambiguity set.
+        Size of the ambiguity set, handed to `ambiguity` row by row.  0 trusts the model.
+    ambiguity : function
+        ``ambiguity(kernel, value, radius) -> WorstCase`` for rows (N, n), a value (n,) or (N, n) and radii
+        (N,): `worst_case_l1`, `worst_case_kl`, or one of your own, whose set must not depend on the value.
     tolerance : float
         Largest distance allowed between ``value`` and the robust optimum in any state.
-    anywhere : bool
-        By default nature moves mass only between states that the row reaches already, so absorbing states
-        stay absorbing.  With True (not for "kl") it may move mass to any state, out of absorbing states
-        too; the kernel is then dense also where the model is sparse.
 
     Returns
     -------
@@ -319,17 +310,24 @@ def robust_value_iteration(
     Raises
     ------
     TypeError, ValueError
-        If `radius` is negative or has no fitting shape, `ambiguity` is unknown, or `tolerance` not positive.
+        If `radius` is negative or has no fitting shape, `ambiguity` is no function, `tolerance` is not positive,
+        or values would overflow.
 
     Notes
     -----
+    `worst_case_l1` moves mass only between states that the row reaches already, so absorbing states stay
+    absorbing.  ``functools.partial(worst_case_l1, support=True)`` lets nature move it anywhere, out of absorbing
+    states too.  The rows of a sparse model are handed over without their zeros: there nature keeps to the
+    support in any case.
+
     Rewards belong to state and action, so nature cannot touch them.  A reward paid on arrival must be paid by
     the state that is arrived at; otherwise a likelier disaster costs nothing.
 
     References
     ----------
     Iyengar, G. N. (2005). Robust dynamic programming. Mathematics of Operations Research 30(2).
-    Hoffman, A. J. and Karp, R. M. (1966). On nonterminating stochastic games. Management Science 12(5).
+    Rao, S. S., Chandrasekaran, R. and Nair, K. P. K. (1973). Algorithms for discounted stochastic games. Journal
+    of Optimization Theory and Applications 11(6).
 
     Examples
     --------
@@ -338,18 +336,46 @@ def robust_value_iteration(
     >>> solution.value.round(4), solution.kernel[0, 0].round(4)
     (array([5.4237, 2.8814]), array([0.8, 0.2]))
     """
-    nature = _nature(mdp, radius, ambiguity, anywhere)
-    kernel, value, weights, certificate = _solve_game(mdp, nature, _one_hot, tolerance)
-    return RobustSolution(value, weights.argmax(axis=1), *certificate, kernel)
+    tolerance = check_number("tolerance", tolerance, 0, ends="()")
+    nature = _Nature.of(mdp, radius, ambiguity)
+    first = np.arange(mdp.states) * mdp.actions  # row s * A + a belongs to (s, a)
+    value, policy, ended = np.zeros(mdp.states), mdp.reward.argmax(axis=1), "limit"
+    for iterations in range(1, LIMIT + 1):
+        # Nature answers every action; so the bounds hold, and a better action shows.
+        worst = nature.reply(value)
+        q = mdp.reward + mdp.discount * worst.value.reshape(mdp.reward.shape)
+        greedy = q.argmax(axis=1)
+        backup = q[np.arange(mdp.states), greedy]
+        lower, upper, rounding = _bounds(value, backup, mdp.discount)
+        gain = backup - q[np.arange(mdp.states), policy]
+        better = gain > (1 - mdp.discount) * rounding
+        policy = np.where(better, greedy, policy)
+        if (upper - lower).max() <= tolerance:
+            ended = "certified"
+        elif iterations > 1 and not better.any():
+            ended = "rounding"
+        if ended != "limit":
+            break
+        # The policy is fixed, and nature improves against it: the value falls.
+        chosen = first + policy
+        rows, paid = worst.kernel[chosen], mdp.reward.ravel()[chosen]
+        for _ in range(LIMIT):
+            value = nature.solve(rows, chosen, paid)
+            rows, expected = nature.reply(value, chosen)
+            if (paid + mdp.discount * expected >= value - rounding).all():
+                break
+    chosen = first + policy
+    exact = nature.solve(worst.kernel[chosen], chosen, mdp.reward.ravel()[chosen])
+    certificate = lower, upper, iterations, ended == "certified"
+    return RobustSolution(exact, policy, *certificate, nature.whole(worst), ended)
 
 
 def robust_policy_value(
     mdp: MDP,
     policy: ArrayLike,
     radius: ArrayLike,
-    ambiguity: str = "l1",
+    ambiguity: Callable[..., WorstCase] = worst_case_l1,
     tolerance: float = 1e-6,
-    anywhere: bool = False,
 ) -> RobustSolution:
     r"""Return what a policy is worth against the kernel that is worst for it.
 
@@ -364,12 +390,10 @@ def robust_policy_value(
         An action per state, or a distribution over actions per state.
     radius : float or (S, A) array_like
         Size of the ambiguity set, as in `robust_value_iteration`.
-    ambiguity : {"l1", "kl", "interval"}
-        The kind of ambiguity set.
+    ambiguity : function
+        The kind of ambiguity set, as in `robust_value_iteration`.
     tolerance : float
         Largest distance allowed between ``value`` and the worst value in any state.
-    anywhere : bool
-        Whether nature may move mass to any state.
 
     Returns
     -------
@@ -392,163 +416,127 @@ def robust_policy_value(
     >>> robust_policy_value(mdp, [0, 0], radius=0.2).value.round(4)
     array([3.5714, 0.    ])
     """
-    probability = _probabilities(mdp, policy)
-    nature = _nature(mdp, radius, ambiguity, anywhere)
-    game = _solve_game(mdp, nature, lambda q, greedy: probability, tolerance)
-    kernel, value, _, certificate = game
-    return RobustSolution(value, np.array(policy), *certificate, kernel)
-
-
-def action_robust_value_iteration(
-    mdp: MDP, alpha: float, tolerance: float = 1e-6
-) -> ActionRobustSolution:
-    r"""Solve :math:`v(s) = (1 - \alpha) \max_a q_v(s, a) + \alpha \min_a q_v(s, a)` with a certificate.
-
-    The probabilistic action-robust problem (PR-MDP): with probability :math:`\alpha` per step an adversary,
-    who wants the worst, takes the action instead.  The minimum runs over available actions only.
-
-    Parameters
-    ----------
-    mdp : MDP
-        The process.
-    alpha : float
-        Probability of losing control in a step.  0 is the plain optimum, 1 the worst policy.
-    tolerance : float
-        Largest distance allowed between ``value`` and the solution in any state.
-
-    Returns
-    -------
-    ActionRobustSolution
-        ``value`` is the exact value of the mixture of ``policy`` and ``adversary``; certified as
-        `robust_value_iteration` is.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `alpha` is no probability or `tolerance` not positive.
-
-    References
-    ----------
-    Tessler, C., Efroni, Y. and Mannor, S. (2019). Action robust reinforcement learning and applications in
-    continuous control. ICML.
-
-    Examples
-    --------
-    >>> mdp = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
-    >>> action_robust_value_iteration(mdp, 0.1).value.round(4)
-    array([4.9566, 2.4339])
-    """
-    share = float(real_array("alpha", alpha, ()))
-    check_probability("alpha", share)
-    own = 1 - share
-    _, value, _, certificate = _solve_game(
-        mdp,
-        lambda v: (mdp.transition, (mdp.rows @ v).reshape(mdp.reward.shape)),
-        lambda q, policy: (
-            own * _one_hot(q, policy) + share * _one_hot(q, _worst_available(q))
-        ),
-        tolerance,
+    tolerance = check_number("tolerance", tolerance, 0, ends="()")
+    probability = policy_probabilities(mdp, policy)
+    nature = _Nature.of(mdp, radius, ambiguity)
+    # Row (s, a) takes part in state s, weighted; an unavailable action has no weight.
+    chosen = np.flatnonzero(probability)
+    weight = probability.ravel()[chosen]
+    share = sparse.csr_array(
+        (weight, (chosen // mdp.actions, np.arange(chosen.size))),
+        shape=(mdp.states, chosen.size),
     )
-    q = action_values(mdp, value)
-    policy, adversary = q.argmax(axis=1), _worst_available(q)
-    return ActionRobustSolution(value, policy, *certificate, adversary)
+    paid = share @ mdp.reward.ravel()[chosen]
+    value, ended = np.zeros(mdp.states), "limit"
+    for iterations in range(1, LIMIT + 1):
+        rows, expected = nature.reply(value, chosen)
+        backup = paid + mdp.discount * (share @ expected)
+        lower, upper, rounding = _bounds(value, backup, mdp.discount)
+        if (upper - lower).max() <= tolerance:
+            ended = "certified"
+        elif iterations > 1 and (backup >= value - rounding).all():
+            ended = "rounding"
+        exact = nature.solve(rows, chosen, paid, share)
+        if ended != "limit":
+            break
+        value = exact
+    kernel = nature.whole(nature.reply(value))
+    certificate = lower, upper, iterations, ended == "certified"
+    return RobustSolution(exact, np.array(policy), *certificate, kernel, ended)
 
 
-def _solve_game(
-    mdp: MDP,
-    nature: Callable[[Floats], tuple[Any, Floats]],
-    weigh: Callable[[Floats, Integers], Floats],
-    tolerance: float,
-) -> tuple[Any, Floats, Floats, tuple[Floats, Floats, int, bool]]:
-    """Solve ``v = max over policies of sum_a w(s, a) q(s, a)`` with ``w = weigh(q, policy)``.
-
-    Here ``q = r + discount * nature(v)``.  Returns the kernel, the value, the weights and (lower, upper,
-    iterations, converged).
-    """
-    _check_tolerance(tolerance)
-    value, everyone = np.zeros(mdp.states), np.arange(mdp.states)
-    policy, seen = mdp.reward.argmax(axis=1), set[bytes]()
-    iterations, fresh, settled = 0, True, False
-    while True:
-        iterations += 1
-        kernel, expected = nature(value)
-        q = mdp.reward + mdp.discount * expected
-        greedy = q.argmax(axis=1)
-        backup = _mix(weigh(q, greedy), q)
-        lower, upper, rounding = _bounds(mdp, value, backup)
-        # The inner minimum is exact to 64 units only, which the bounds must carry too.
-        lower, upper = lower - 64 * rounding, upper + 64 * rounding
-        rounding *= 65
-        gap = float((upper - lower).max())
-        if settled:  # nature has no worse reply to this policy: time for a better one
-            seen.add(policy.tobytes())
-            noise = (1 - mdp.discount) * rounding
-            better = q[everyone, greedy] > q[everyone, policy] + noise
-            policy, fresh = np.where(better, greedy, policy), True
-        # In exact arithmetic no policy returns. Where one does, only rounding is left.
-        if gap <= tolerance or (settled and policy.tobytes() in seen):
-            weights = weigh(q, greedy)
-            exact = policy_value(MDP(kernel, mdp.reward, mdp.discount), weights)
-            return kernel, exact, weights, (lower, upper, iterations, gap <= tolerance)
-        reply = policy_value(MDP(kernel, mdp.reward, mdp.discount), weigh(q, policy))
-        fallen = (reply < value - rounding).any() and reply.sum() < value.sum()
-        settled, fresh, value = not fresh and not fallen, False, reply
+# Steps of policy iteration, here and inside; a handful is usual.
+LIMIT = 10_000
 
 
-def _nature(
-    mdp: MDP, radius: ArrayLike, ambiguity: str, anywhere: bool
-) -> Callable[[Floats], tuple[Any, Floats]]:
-    """Return the function that maps a value to the worst kernel and its (S, A) expected values."""
-    if ambiguity not in ("l1", "kl", "interval"):
-        raise ValueError(
-            f"ambiguity must be 'l1', 'kl' or 'interval', got {ambiguity!r}"
-        )
-    if anywhere and ambiguity == "kl":
-        raise ValueError("anywhere must be False for 'kl', which creates no transition")
-    size = _check_radius(radius, mdp.reward.shape).ravel()
-    rows = sparse.csr_array(mdp.rows, copy=True)
-    rows.eliminate_zeros()
-    shared = anywhere or rows.nnz == rows.shape[0] * mdp.states
-    # Rows are packed to their supports, so that a sweep costs what the model's non-zeros cost.
-    width = mdp.states if shared else int(np.diff(rows.indptr).max())
-    filled = np.arange(width) < (width if shared else np.diff(rows.indptr)[:, None])
-    support = np.broadcast_to(filled, (rows.shape[0], width))
-    columns = np.zeros(support.shape, dtype=np.int64)
-    p = rows.toarray() if shared else np.zeros(support.shape)
-    if not shared:
-        p[support], columns[support] = rows.data, rows.indices
+@dataclass(frozen=True)
+class _Nature:
+    """The model's rows as nature sees them, one per state and action, and what she may do to them."""
 
-    def worst(value: Floats) -> tuple[Any, Floats]:
-        v = value if shared else value[columns]
-        if ambiguity == "l1":
-            answer = worst_case_l1(p, v, size, support)
-        elif ambiguity == "kl":
-            answer = worst_case_kl(p, v, size)
-        else:
-            low = np.maximum(p - size[:, None], 0.0)
-            high = np.minimum(p + size[:, None], 1.0) * support
-            answer = worst_case_interval(low, high, v)
-        kernel: Any = answer.kernel
-        if not shared:
-            packed = kernel[support], rows.indices, rows.indptr
-            kernel = sparse.csr_array(packed, shape=rows.shape)
-            if not sparse.issparse(mdp.transition):
-                kernel = kernel.toarray()
-        if not sparse.issparse(kernel):
-            kernel = kernel.reshape(mdp.states, mdp.actions, mdp.states)
-        return kernel, answer.value.reshape(mdp.reward.shape)
+    mdp: MDP
+    radius: Floats  # (S*A,)
+    worst: Callable[..., WorstCase]
+    rows: Floats  # (S*A, S), or (S*A, w) without the zeros of a sparse model
+    columns: Any  # (S*A, w) the states of those entries; None where rows are whole
+    support: Any  # (S*A, w) which of them are entries, not filling
 
-    return worst
+    @classmethod
+    def of(
+        cls, mdp: MDP, radius: ArrayLike, worst: Callable[..., WorstCase]
+    ) -> _Nature:
+        if not callable(worst):
+            raise TypeError(
+                f"ambiguity must be a function such as worst_case_l1, got {worst!r}"
+            )
+        size = _radius(radius, mdp.reward.shape).ravel()
+        largest = np.abs(mdp.reward[np.isfinite(mdp.reward)]).max()
+        if not largest < 1e-3 * (1 - mdp.discount) * np.finfo(np.float64).max:
+            raise ValueError(
+                f"mdp must have rewards whose values fit float64, got {largest:g}"
+            )
+        if not sparse.issparse(mdp.rows):
+            return cls(mdp, size, worst, mdp.rows, None, None)
+        packed = sparse.csr_array(mdp.rows, copy=True)
+        packed.eliminate_zeros()
+        lengths = np.diff(packed.indptr)
+        support = np.arange(lengths.max()) < lengths[:, None]
+        rows, columns = np.zeros(support.shape), np.zeros(support.shape, dtype=np.int64)
+        rows[support], columns[support] = packed.data, packed.indices
+        return cls(mdp, size, worst, rows, columns, support)
+
+    def reply(self, value: Floats, chosen: Any = slice(None)) -> WorstCase:
+        """The worst rows for a value, of all actions or of the chosen ones."""
+        seen = value if self.columns is None else value[self.columns[chosen]]
+        return self.worst(self.rows[chosen], seen, self.radius[chosen])
+
+    def solve(
+        self, rows: Floats, chosen: Integers, paid: Floats, share: Any = None
+    ) -> Floats:
+        """The exact value of the chain that `rows` make, mixed by `share` where a state has several."""
+        kernel = rows if self.columns is None else self._sparse(rows, chosen)
+        kernel = kernel if share is None else share @ kernel
+        if sparse.issparse(kernel):
+            matrix = sparse.eye_array(paid.size) - self.mdp.discount * kernel
+            return np.asarray(spsolve(matrix.tocsc(), paid)).reshape(paid.shape)
+        matrix = np.eye(paid.size) - self.mdp.discount * kernel
+        return np.asarray(np.linalg.solve(matrix, paid))
+
+    def whole(self, worst: WorstCase) -> Any:
+        """All worst rows in the model's own form."""
+        if self.columns is None:
+            return worst.kernel.reshape(self.mdp.transition.shape)
+        return self._sparse(worst.kernel, slice(None))
+
+    def _sparse(self, rows: Floats, chosen: Any) -> Any:
+        entries, columns = self.support[chosen], self.columns[chosen]
+        ends = np.concatenate([[0], entries.sum(axis=1).cumsum()])
+        shape = len(rows), self.mdp.states
+        return sparse.csr_array((rows[entries], columns[entries], ends), shape=shape)
+
+
+def _bounds(
+    value: Floats, backup: Floats, discount: float
+) -> tuple[Floats, Floats, float]:
+    """MacQueen's bounds around ``backup = T value``, widened by the rounding error that is returned too."""
+    reach = discount / (1 - discount)
+    lower = backup + reach * (backup - value).min()
+    upper = backup + reach * (backup - value).max()
+    scale = max(np.abs(lower).max(), np.abs(upper).max())
+    # The inner minimum is exact to 64 units of precision.
+    rounding = float(65 * np.finfo(np.float64).eps * scale / (1 - discount))
+    return lower - rounding, upper + rounding, rounding
 
 
 def _tilted_to(p: Floats, cost: Floats, kappa: Floats) -> Floats:
     """Rows ``p exp(-rate * cost) / Z`` at the rates where their relative entropy to `p` is `kappa`."""
     eps, tiny = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
-    rows, todo, step = np.empty_like(p), np.arange(kappa.size), 0
+    rows, todo = np.empty_like(p), np.arange(kappa.size)
     low, high = np.zeros_like(kappa), np.full_like(kappa, np.inf)
     rate = np.sqrt(2 * kappa / np.maximum(_variance(p, cost), tiny))  # for small kappa
-    while todo.size:
-        step += 1
+    # 350 steps of 8 reach any rate; each 8th halves the bracket in its logarithm.
+    for step in range(1, 2000):
+        if not todo.size:
+            return rows
         rows[todo], entropy, slope = _tilt(p[todo], cost[todo], rate)
         low = np.where(entropy <= kappa, rate, low)
         high = np.where(entropy > kappa, rate, high)
@@ -562,7 +550,7 @@ def _tilted_to(p: Floats, cost: Floats, kappa: Floats) -> Floats:
         keep = (np.abs(kappa - entropy) > 64 * eps * rate) & wide
         rate = np.where(inside, newton, middle)[keep]
         todo, kappa, low, high = todo[keep], kappa[keep], low[keep], high[keep]
-    return rows
+    raise ArithmeticError(f"no tilt has relative entropy {kappa[0]:g}")
 
 
 def _tilt(p: Floats, cost: Floats, rate: Floats) -> tuple[Floats, Floats, Floats]:
@@ -581,12 +569,14 @@ def _tilt(p: Floats, cost: Floats, rate: Floats) -> tuple[Floats, Floats, Floats
 
 
 def _variance(p: Floats, cost: Floats) -> Floats:
+    """The variance of the costs, row by row."""
     mean = (p * cost).sum(axis=1, keepdims=True)
     return np.asarray((p * (cost - mean) ** 2).sum(axis=1))
 
 
 def _worst_case(rows: Floats, value: Floats) -> WorstCase:
-    rows /= rows.sum(axis=-1, keepdims=True)  # rounding only
+    """Rows that sum to 1 up to rounding, and their values."""
+    rows /= rows.sum(axis=-1, keepdims=True)
     return WorstCase(rows, np.asarray(np.einsum("...i,...i->...", rows, value)))
 
 
@@ -597,50 +587,18 @@ def _reorder(array: Floats, order: Integers) -> Floats:
     return np.take_along_axis(array, order, axis=-1)
 
 
-def _one_hot(q: Floats, policy: Integers) -> Floats:
-    return np.asarray(np.eye(q.shape[1])[policy])
-
-
-def _worst_available(q: Floats) -> Integers:
-    return np.asarray(np.where(np.isneginf(q), np.inf, q).argmin(axis=1))
-
-
-def _mix(weights: Floats, q: Floats) -> Floats:
-    # Not 0 * -inf: an unavailable action has no weight.
-    parts = np.multiply(weights, q, out=np.zeros_like(q), where=weights > 0)
-    return np.asarray(parts.sum(axis=1))
-
-
-def _rows_and_value(kernel: ArrayLike, value: ArrayLike) -> tuple[Floats, Floats]:
-    p = check_stochastic("kernel", kernel)
-    return p, _check_value(value, p.shape)
-
-
-def _check_value(value: ArrayLike, shape: tuple[int, ...]) -> Floats:
-    v = real_array("value", value)
-    _check_shape("value", v, (shape[-1:], shape))
-    return v
-
-
-def _check_radius(radius: ArrayLike, shape: tuple[int, ...]) -> Floats:
-    size = real_array("radius", radius)
+def _radius(radius: ArrayLike, shape: tuple[int, ...]) -> Floats:
+    """Radii, one per row."""
+    size = _shaped("radius", radius, (), shape)
     if size.size and size.min() < 0:
         raise ValueError(f"radius must not be negative, got {size.min():g}")
-    _check_shape("radius", size, ((), shape))
     return np.broadcast_to(size, shape)
 
 
-def _check_support(support: ArrayLike, shape: tuple[int, ...]) -> Booleans:
-    mask = np.asarray(support)
-    if mask.dtype != np.bool_:
-        raise TypeError(f"support must be boolean, got {mask.dtype}")
-    _check_shape("support", mask, ((), shape[-1:], shape))
-    return np.broadcast_to(mask, shape)
-
-
-def _check_shape(
-    name: str, array: NDArray[Any], shapes: tuple[tuple[int, ...], ...]
-) -> None:
+def _shaped(name: str, value: ArrayLike, *shapes: tuple[int, ...]) -> Floats:
+    """Real numbers in one of some shapes."""
+    array = real_array(name, value)
     if array.shape not in shapes:
         wanted = " or ".join(map(str, shapes))
         raise ValueError(f"{name} must have shape {wanted}, got {array.shape}")
+    return array

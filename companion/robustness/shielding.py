@@ -17,15 +17,16 @@ Intelligence 32(1).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from scipy.sparse.linalg import spsolve
+from scipy.sparse import csgraph
+from scipy.sparse.linalg import splu
 
 from companion.checks import check_stochastic, real_array
-from companion.mdp import MDP, _indices, _under
+from companion.mdp import MDP, policy_chain, policy_probabilities
 
 __all__ = ["SafeSet", "harm_probability", "safe_set", "shield_action", "shield_policy"]
 
@@ -116,10 +117,10 @@ def shield_action(
 
     Parameters
     ----------
-    proposed : (N,) integers
+    proposed : (...) integers
         The actions that any policy, random or trained, would take.
-    state : (N,) integers
-        The states of N copies.
+    state : (...) integers
+        The states in which it would take them: one, or those of many copies.
     safe : SafeSet
         What `safe_set` returned.
     fallback : (S,) integers, optional
@@ -127,12 +128,12 @@ def shield_action(
 
     Returns
     -------
-    (N,) ndarray of integers
+    (...) ndarray of integers
         Safe actions.
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         If a state is unsafe (there the shield has nothing to offer: start in the safe set), if a fallback is
         unsafe, or a number out of range.
 
@@ -147,22 +148,19 @@ def shield_action(
     array([1, 1, 1])
     """
     states, actions = safe.actions.shape
-    where, wanted = (
-        _indices("state", state, states),
-        _indices("proposed", proposed, actions),
-    )
+    where = _numbers("state", state, states)
+    wanted = _numbers("proposed", proposed, actions)
     if where.shape != wanted.shape:
         raise ValueError(
             f"proposed must have the shape of state {where.shape}, got {wanted.shape}"
         )
-    if not safe.states[where].all():
-        unsafe = where[~safe.states[where]][0]
+    unsafe = where[~safe.states[where]]
+    if unsafe.size:
         raise ValueError(
-            f"state must be safe, got {unsafe}: there the shield has no safe action to offer"
+            f"state must be safe, got {unsafe[0]}: there the shield has no safe action to offer"
         )
-    return np.where(
-        safe.actions[where, wanted], wanted, _fallback(safe, fallback)[where]
-    )
+    instead = _fallback(safe, fallback)[where]
+    return np.where(safe.actions[where, wanted], wanted, instead)
 
 
 def shield_policy(
@@ -201,7 +199,16 @@ def shield_policy(
            [0.5, 0.5]])
     """
     states, actions = safe.actions.shape
-    wanted = _distributions(policy, states, actions)
+    if np.ndim(policy) == 1:
+        chosen = _numbers("policy", policy, actions)
+        if chosen.size != states:
+            raise ValueError(
+                f"policy must hold one action for each of {states} states, got {chosen.size}"
+            )
+        wanted = np.eye(actions)[chosen]
+    else:
+        wanted = real_array("policy", policy, (states, actions))
+        wanted = check_stochastic("policy", wanted)
     passed = np.where(safe.actions, wanted, 0.0)
     blocked = np.where(safe.actions, 0.0, wanted).sum(axis=1)
     passed[np.arange(states), _fallback(safe, fallback)] += blocked
@@ -216,7 +223,9 @@ def harm_probability(mdp: MDP, policy: ArrayLike, harmful: ArrayLike) -> Floats:
               h(s) = \sum_{s'} P_\pi(s' \mid s)\, h(s') \text{ otherwise, the least solution}.
 
     On a closed safe set :math:`I - P_\pi` is singular, and a shield makes such sets.  The equations are
-    therefore solved on the states that can reach harm; the others have :math:`h = 0` exactly.
+    therefore solved on the states that can reach harm; the others have :math:`h = 0` exactly.  The diagonal of
+    :math:`I - P_\pi` is summed from what leaves a state, never subtracted from 1.  Where walks are so long that a
+    factorisation would lose digits all the same, states are eliminated without any subtraction.
 
     Parameters
     ----------
@@ -235,11 +244,14 @@ def harm_probability(mdp: MDP, policy: ArrayLike, harmful: ArrayLike) -> Floats:
     Raises
     ------
     TypeError, ValueError
-        If the policy is refused by `policy_value`, or `harmful` is not S booleans.
+        If the policy is refused by `policy_value`, `harmful` is not S booleans, or a probability is so small
+        that its products vanish in float64.
 
     References
     ----------
     Kemeny, J. G. and Snell, J. L. (1960). Finite Markov Chains. Chapter 3.
+    Grassmann, W. K., Taksar, M. I. and Heyman, D. P. (1985). Regenerative analysis and steady state
+    distributions for Markov chains. Operations Research 33(5).
 
     Examples
     --------
@@ -250,42 +262,89 @@ def harm_probability(mdp: MDP, policy: ArrayLike, harmful: ArrayLike) -> Floats:
     array([1. , 0.5, 0. ])
     """
     bad = _check_harmful(harmful, mdp.states)
-    chain = sparse.csr_array(_under(mdp, policy)[0])
-    before = sparse.csc_array(chain > 0)
-    reaches, fresh = bad.copy(), np.flatnonzero(bad)
-    while fresh.size:
-        found = np.unique(before[:, fresh].indices)
-        fresh = found[~reaches[found]]
-        reaches[fresh] = True
+    chain = sparse.csr_array(policy_chain(mdp, policy)[0])
+    if _smallest(policy_probabilities(mdp, policy)) * _smallest(mdp.rows) == 0:
+        raise ValueError("policy times transition must not vanish in float64, got 0")
+    reaches = _reaches(chain, bad)
     risky = np.flatnonzero(reaches & ~bad)
     harm = bad.astype(np.float64)
     if risky.size:
-        leaving = sparse.eye_array(risky.size) - chain[risky][:, risky]
-        solution = spsolve(leaving.tocsc(), chain[risky] @ harm)
-        harm[risky] = np.clip(solution, 0.0, 1.0)
+        rows = chain[risky]
+        ends = np.stack([rows @ harm, rows @ (~reaches).astype(float)], axis=1)
+        harm[risky] = _absorbed(rows[:, risky], ends)
     return harm
 
 
-def _distributions(policy: ArrayLike, states: int, actions: int) -> Floats:
-    given = np.asarray(policy)
-    if given.ndim != 1:
-        shape = (states, actions)
-        return check_stochastic("policy", real_array("policy", given, shape))
-    chosen = _indices("policy", given, actions)
-    if chosen.size != states:
-        raise ValueError(
-            f"policy must hold one action for each of {states} states, got {chosen.size}"
-        )
-    return np.eye(actions)[chosen]
+def _reaches(chain: Any, targets: Booleans) -> Booleans:
+    """The states from which a target can be reached, by one search from the targets backwards."""
+    before = sparse.csc_array(chain)
+    before.eliminate_zeros()
+    first = np.flatnonzero(targets)
+    # One more node leads to all targets at once.
+    nodes = np.concatenate([before.indices, first])
+    ends = np.append(before.indptr, nodes.size)
+    size = targets.size + 1
+    graph = sparse.csr_array((np.ones(nodes.size), nodes, ends), shape=(size, size))
+    found = csgraph.breadth_first_order(graph, size - 1, return_predecessors=False)
+    reached = np.zeros(size, dtype=bool)
+    reached[found] = True
+    return reached[:-1]
+
+
+def _absorbed(chain: Any, ends: Floats) -> Floats:
+    """The probability of the first of two ends, from the flows between states and those to the ends."""
+    flow = chain.tocoo()
+    moves = flow.row != flow.col  # who stays put neither comes nor goes
+    entries = flow.data[moves], (flow.row[moves], flow.col[moves])
+    within = sparse.csr_array(entries, shape=chain.shape)
+    leaving = within.sum(axis=1) + ends.sum(axis=1)
+    matrix = sparse.diags_array(leaving) - within
+    order = {"permc_spec": "MMD_AT_PLUS_A", "options": {"SymmetricMode": True}}
+    try:
+        factors = splu(matrix.tocsc(), diag_pivot_thresh=0.0, **order)
+    except RuntimeError:  # exactly singular in float64
+        return _eliminated(np.hstack([ends, within.toarray()]))
+    harm, steps = factors.solve(np.stack([ends[:, 0], leaving], axis=1)).T
+    # A pivot loses as many units of precision as there are moves on the longest way.
+    if not (steps.min() > 0 and steps.max() < 1e4):
+        return _eliminated(np.hstack([ends, within.toarray()]))
+    return np.asarray(np.clip(harm, 0.0, 1.0))
+
+
+def _eliminated(flow: Floats) -> Floats:
+    """The same by elimination without subtraction, every entry to full relative precision."""
+    count = len(flow)
+    for last in reversed(range(count)):
+        # Columns: the two ends, then the states that are left; each row becomes a distribution.
+        row = flow[last, : last + 2]
+        row /= row.sum()
+        via = np.flatnonzero(flow[:last, last + 2])
+        part = flow[via, : last + 2] + flow[via, last + 2, None] * row
+        part[np.arange(via.size), via + 2] = 0.0  # back where it was
+        total = part.sum(axis=1, keepdims=True)
+        if not (total > 0).all():
+            raise ValueError("policy must leave its states in float64, got 0")
+        flow[via, : last + 2] = part / total
+    harm = np.zeros(count)
+    for state in range(count):
+        harm[state] = flow[state, 0] + flow[state, 2 : state + 2] @ harm[:state]
+    return np.minimum(harm, 1.0)
+
+
+def _smallest(table: Any) -> float:
+    """The smallest positive entry."""
+    entries = table.data if sparse.issparse(table) else table
+    return float(entries[entries > 0].min())
 
 
 def _fallback(safe: SafeSet, fallback: ArrayLike | None) -> Integers:
+    """A safe action for every safe state."""
     if fallback is None:
         return np.asarray(safe.actions.argmax(axis=1))
     states, actions = safe.actions.shape
-    chosen = _indices("fallback", fallback, actions)
+    chosen = _numbers("fallback", fallback, actions)
     if (
-        chosen.size != states
+        chosen.shape != (states,)
         or not safe.actions[np.arange(states), chosen][safe.states].all()
     ):
         raise ValueError(
@@ -294,7 +353,20 @@ def _fallback(safe: SafeSet, fallback: ArrayLike | None) -> Integers:
     return chosen
 
 
+def _numbers(name: str, value: ArrayLike, count: int) -> Integers:
+    """Integers from 0 to count - 1."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integers, got {array.dtype}")
+    if array.size and (array.min() < 0 or array.max() >= count):
+        raise ValueError(
+            f"{name} must lie between 0 and {count - 1}, got {array.min()} to {array.max()}"
+        )
+    return array.astype(np.int64)
+
+
 def _check_harmful(harmful: ArrayLike, states: int) -> Booleans:
+    """Which states are harmful."""
     mask = np.asarray(harmful)
     if mask.dtype != np.bool_:
         raise TypeError(f"harmful must be boolean, got {mask.dtype}")

@@ -6,20 +6,20 @@ from math import comb
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from companion.robustness.error_correction import (
     LinearCode,
-    ReedSolomon,
     crc32,
     failure_probability,
     hamming,
-    majority,
-    miscorrection_rate,
     repetition,
     secded,
 )
+from tests.rounding import rounding
 
 
 def _all_words(q, n):
@@ -37,25 +37,6 @@ def _patterns(n, weight, q=2):
     return np.array(rows).reshape(-1, n)
 
 
-def _multiply(a, b, polynomial):
-    """The product in GF(2^m) by shifting and reducing: an independent second way."""
-    result = 0
-    while b:
-        if b & 1:
-            result ^= a
-        a, b = a << 1, b >> 1
-        if a.bit_length() == polynomial.bit_length():
-            a ^= polynomial
-    return result
-
-
-def _evaluate(word, x, polynomial):
-    value = 0
-    for symbol in word:
-        value = _multiply(value, x, polynomial) ^ int(symbol)
-    return value
-
-
 def _cyclic_parity_check(n, generator):
     """H of the cyclic code of a generator polynomial, its coefficients as bits: column i is x^i mod g."""
     columns, power = [], 1
@@ -69,13 +50,13 @@ def _cyclic_parity_check(n, generator):
     return np.array(columns) >> np.arange(generator.bit_length() - 1)[:, None] & 1
 
 
-# Repetition and majority
+# Repetition
 
 
 def test_a_majority_decodes_the_repetition_code_on_every_word():
     words = _all_words(2, 7)
     message, corrected = repetition(7).decode(words)
-    np.testing.assert_array_equal(message[:, 0], majority(words))
+    np.testing.assert_array_equal(message[:, 0], words.sum(axis=1) > 3)
     np.testing.assert_array_equal(corrected, np.minimum(words.sum(1), 7 - words.sum(1)))
 
 
@@ -85,15 +66,21 @@ def test_failure_probability_is_the_sum_over_every_error_pattern(n, p):
     weight = _all_words(2, n).sum(axis=1)
     for t in range(n):
         expected = (p**weight * (1 - p) ** (n - weight))[weight > t].sum()
+        # Seven factors and 128 positive terms lose 135 roundings of the sum, the beta
+        # function no more; nothing is subtracted.
         np.testing.assert_allclose(
-            failure_probability(n, t, p), expected, rtol=1e-12, atol=1e-300
+            failure_probability(n, t, p), expected, rtol=rounding(135, 1), atol=0
         )
 
 
 def test_triple_redundancy_helps_exactly_below_one_half():
     p = np.array([0.01, 0.49, 0.5, 0.51])
+    # A dozen operations; the difference is at least a third of its first term.
     np.testing.assert_allclose(
-        failure_probability(3, 1, p), 3 * p**2 - 2 * p**3, rtol=1e-13
+        failure_probability(3, 1, p),
+        3 * p**2 - 2 * p**3,
+        rtol=rounding(12, 3),
+        atol=0,
     )
     assert (np.sign(failure_probability(3, 1, p) - p).round() == [-1, -1, 0, 1]).all()
 
@@ -128,6 +115,13 @@ def test_the_syndrome_of_a_hamming_code_is_the_position_of_the_error(r):
     assert (code.n, code.k) == (2**r - 1, 2**r - 1 - r)
 
 
+def test_parity_bits_stand_at_the_powers_of_two_and_the_message_in_order_between_them():
+    code = hamming(3)
+    assert code.message_positions.tolist() == [2, 4, 5, 6]
+    np.testing.assert_array_equal(code.encode([1, 0, 1, 1]), [0, 1, 1, 0, 0, 1, 1])
+    np.testing.assert_array_equal(secded(4).message_positions, [3, 5, 6, 7])
+
+
 def test_hamming_codes_are_perfect_so_two_errors_always_end_in_a_wrong_word():
     code = hamming(3)
     assert (code.decode(_all_words(2, 7))[1] >= 0).all()
@@ -144,8 +138,9 @@ def test_hamming_failure_and_bit_error_rates_are_the_exact_sums():
     probability = p**weight * (1 - p) ** (7 - weight)
     wrong = code.decode(errors)[0]
     block = 1 - 0.95**7 - 7 * 0.05 * 0.95**6
-    assert probability @ wrong.any(axis=1) == pytest.approx(block, rel=1e-12)
-    assert failure_probability(7, 1, p) == pytest.approx(block, rel=1e-12)
+    # 135 roundings, as above; 1 - .95^7 - ... loses 23 of them to cancellation.
+    assert probability @ wrong.any(axis=1) == pytest.approx(block, rel=1e-12, abs=0)
+    assert failure_probability(7, 1, p) == pytest.approx(block, rel=1e-12, abs=0)
     assert block == pytest.approx(0.04438, abs=5e-6)
     assert probability @ wrong.mean(axis=1) == pytest.approx(0.019434, abs=5e-7)
 
@@ -177,6 +172,18 @@ def test_secded_words_have_the_published_lengths_and_powers(k, n):
     assert (decoded == message).all()
     assert (corrected == 1).all()
     assert (code.decode(word ^ _patterns(n, 2))[1] == -1).all()
+
+
+def test_secded_codes_of_every_length_have_distance_four():
+    for k in range(1, 130):
+        code = secded(k)  # corrects one error, or this raises
+        r = code.n - k - 1
+        assert 2 ** (r - 1) - r < k <= 2**r - r - 1 or (k, r) == (1, 2)
+        with pytest.raises(ValueError, match="corrects must be at most 1 "):
+            LinearCode(code.parity_check, 2)
+        columns = (1 << np.arange(r + 1)) @ code.parity_check.astype(int)
+        assert (columns >> r == 1).all()  # odd: no two and no three sum to zero
+        assert len(set(columns.tolist())) == code.n
 
 
 def _naive_secded(words, code):
@@ -242,6 +249,9 @@ def test_crc32_equals_zlib_and_continues(data, more):
     assert crc32(data) == zlib.crc32(data)
     assert crc32(more, crc32(data)) == zlib.crc32(data + more)
     assert crc32(memoryview(data)) == crc32(bytearray(data)) == crc32(data)
+    wide = memoryview(np.frombuffer(data[: len(data) // 4 * 4], dtype=np.int32))
+    assert crc32(wide) == zlib.crc32(wide)
+    assert crc32(data, np.int64(5)) == zlib.crc32(data, 5)
 
 
 def test_crc32_has_the_published_check_value():
@@ -269,261 +279,9 @@ def test_crc32_misses_a_burst_of_33_bits_that_is_its_own_polynomial():
     assert crc32(polynomial) == crc32(bytes(8))
 
 
-# Reed-Solomon
-
-RS73 = ReedSolomon(7, 3)
-
-
-def test_reed_solomon_words_vanish_at_the_chosen_roots_and_carry_the_message():
-    rng = np.random.default_rng(0)
-    for n, k, polynomial, b in [
-        (7, 3, 0xD, 0),
-        (15, 9, 0x19, 1),
-        (20, 10, 0x11D, 5),
-        (40, 33, 0x409, 2),
-    ]:
-        code = ReedSolomon(n, k, polynomial, b)
-        message = rng.integers(0, code.q, (3, k))
-        words = code.encode(message)
-        np.testing.assert_array_equal(words[:, :k], message)
-        x = 1
-        for exponent in range(b + n - k):
-            if exponent >= b:
-                assert [_evaluate(word, x, polynomial) for word in words] == [0, 0, 0]
-            x = _multiply(x, 2, polynomial)
-        assert _evaluate(words[0], x, polynomial)  # and at the next power it does not
-
-
-def test_the_default_is_the_conway_polynomial_of_the_smallest_field_that_holds_n():
-    conway = [
-        0x7,
-        0xB,
-        0x13,
-        0x25,
-        0x5B,
-        0x83,
-        0x11D,
-        0x211,
-        0x46F,
-        0x805,
-        0x10EB,
-        0x201B,
-        0x40A9,
-        0x8035,
-        0x1002D,
-    ]
-    for m, polynomial in enumerate(conway, start=2):
-        assert (
-            ReedSolomon(2**m - 1, 2**m - 3).polynomial == polynomial
-        )  # and it is primitive, or this raises
-        assert ReedSolomon(2 ** (m - 1), 2 ** (m - 1) - 1).polynomial == polynomial
-
-
-def test_reed_solomon_reproduces_the_check_symbols_of_a_qr_code():
-    # "HELLO WORLD" as version 1-M of ISO/IEC 18004 writes it: field 0x11d, first root 0, 16 data words.
-    data = [32, 91, 11, 120, 209, 114, 220, 77, 67, 64, 236, 17, 236, 17, 236, 17]
-    check = [196, 35, 39, 119, 235, 215, 231, 226, 93, 23]
-    assert ReedSolomon(26, 16, 0x11D, first_root=0).encode(data)[16:].tolist() == check
-
-
-def test_every_pattern_of_up_to_t_errors_on_every_code_word_is_corrected():
-    messages = _all_words(8, 3)
-    words = RS73.encode(messages)
-    for weight, patterns in enumerate([1, 49, 1029]):
-        errors = _patterns(7, weight, 8)
-        assert len(errors) == patterns
-        decoded, corrected = RS73.decode(words[:, None] ^ errors)
-        assert (decoded == messages[:, None]).all()
-        assert (corrected == weight).all()
-
-
-def test_weights_of_all_words_are_those_of_a_maximum_distance_separable_code():
-    # A_w of RS(7, 3): distance n - k + 1 = 5, which is the most that is possible.
-    weights = np.bincount(np.count_nonzero(RS73.encode(_all_words(8, 3)), axis=1))
-    assert weights.tolist() == [1, 0, 0, 0, 0, 147, 147, 217]
-
-
-@pytest.mark.parametrize(
-    ("n", "k", "polynomial", "b"), [(6, 2, 0xB, 1), (5, 2, 0xD, 0), (3, 1, 0x7, 1)]
-)
-def test_decoding_is_the_search_for_a_code_word_within_t_on_the_whole_space(
-    n, k, polynomial, b
-):
-    code = ReedSolomon(n, k, polynomial, b)
-    messages, received = _all_words(code.q, k), _all_words(code.q, n)
-    decoded, corrected = code.decode(received)
-    nearest, distance = (
-        np.zeros(len(received), dtype=int),
-        np.full(len(received), n + 1),
-    )
-    for i, word in enumerate(code.encode(messages)):
-        here = np.count_nonzero(received != word, axis=1)
-        nearest[here < distance], distance = i, np.minimum(here, distance)
-    inside = distance <= code.t
-    np.testing.assert_array_equal(corrected, np.where(inside, distance, -1))
-    np.testing.assert_array_equal(
-        decoded, np.where(inside[:, None], messages[nearest], received[:, :k])
-    )
-
-
-def test_two_errors_in_reed_solomon_seven_five_are_miscorrected_735_times_of_1029():
-    code, errors = ReedSolomon(7, 5), _patterns(7, 2, 8)
-    message = np.array([3, 1, 4, 1, 5])
-    decoded, corrected = code.decode(code.encode(message) ^ errors)
-    miscorrected = corrected >= 0
-    assert (miscorrected.sum(), len(errors)) == (735, 1029)
-    distance = np.count_nonzero(
-        code.encode(decoded) != code.encode(message) ^ errors, axis=1
-    )
-    assert (
-        distance[miscorrected] == corrected[miscorrected]
-    ).all()  # a code word, so far away as it says
-    assert miscorrection_rate(7, 5, 8, 2) == 735 / 1029
-
-
-@pytest.mark.parametrize(("n", "k"), [(7, 3), (7, 4), (7, 5), (6, 2), (6, 4)])
-def test_the_miscorrection_rate_is_the_enumerated_one(n, k):
-    code = ReedSolomon(n, k, 0xB)
-    for weight in range(5):
-        errors = _patterns(n, weight, 8)
-        decoded, corrected = code.decode(errors)
-        wrong = (corrected >= 0) & (decoded.any(axis=1) | (corrected != weight))
-        assert miscorrection_rate(n, k, 8, weight) == wrong.sum() / len(errors)
-
-
-def test_miscorrection_rates_of_longer_codes_are_the_published_and_sampled_ones():
-    assert round(miscorrection_rate(15, 11, 16, 3), 3) == 0.293
-    assert round(miscorrection_rate(15, 9, 16, 4), 4) == 0.0489
-    rng, code = np.random.default_rng(1), ReedSolomon(15, 11)
-    errors = np.zeros((20000, 15), dtype=np.uint8)
-    places = rng.permuted(np.tile(np.arange(15), (20000, 1)), axis=1)[:, :3]
-    np.put_along_axis(
-        errors, places, rng.integers(1, 16, (20000, 3), dtype=np.uint8), axis=1
-    )
-    rate, sampled = (
-        miscorrection_rate(15, 11, 16, 3),
-        (code.decode(errors)[1] >= 0).mean(),
-    )
-    assert abs(sampled - rate) < 4 * np.sqrt(rate * (1 - rate) / 20000)
-
-
-def test_far_beyond_t_the_rate_of_a_long_code_is_near_one_over_t_factorial():
-    # The spheres around the code words fill about 1 / t! of the space.
-    assert 0.5 < miscorrection_rate(255, 223, 256, 40) * 20922789888000 < 1
-
-
-def _naive_decode(code, words):
-    """Solve for one error from the first two syndromes, and believe it."""
-    polynomial, fixed, corrected = (
-        code.polynomial,
-        words.copy(),
-        np.zeros(len(words), dtype=int),
-    )
-    for i, word in enumerate(words):
-        s0, s1 = _evaluate(word, 2, polynomial), _evaluate(word, 4, polynomial)
-        if s0 and s1:
-            powers, x = [], 1
-            for _ in range(code.q - 1):
-                powers.append(x)
-                x = _multiply(x, 2, polynomial)
-            exponent = (powers.index(s1) - powers.index(s0)) % 7
-            fixed[i, 6 - exponent] ^= powers[(powers.index(s0) - exponent) % 7]
-            corrected[i] = 1
-    return fixed, corrected
-
-
-def test_naive_decoding_without_a_last_check_returns_words_that_are_no_code_words():
-    code = ReedSolomon(7, 4)  # distance 4: two errors can be detected, always
-    errors = _patterns(7, 2, 8)
-    single = _patterns(7, 1, 8)
-    assert not _naive_decode(code, single)[0].any()  # right up to t
-    fixed, corrected = _naive_decode(code, errors)
-    no_word = (code.encode(fixed[:, :4]) != fixed).any(axis=1)
-    assert (no_word & (corrected == 1)).mean() > 0.5
-    assert (code.decode(errors)[1] == -1).all()
-
-
-@settings(derandomize=True, deadline=None, max_examples=80)
-@given(st.data())
-def test_random_codes_correct_up_to_t_errors_and_beyond_return_a_code_word_or_minus_one(
-    data,
-):
-    m = data.draw(st.integers(2, 10))
-    n = data.draw(st.integers(2, min(2**m - 1, 60)))
-    k = data.draw(st.integers(1, n - 1))
-    default = {
-        2: 0x7,
-        3: 0xB,
-        4: 0x13,
-        5: 0x25,
-        6: 0x5B,
-        7: 0x83,
-        8: 0x11D,
-        9: 0x211,
-        10: 0x46F,
-    }
-    code = ReedSolomon(n, k, default[m], data.draw(st.integers(0, 2**m - 2)))
-    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    message = rng.integers(0, code.q, (20, k))
-    received = code.encode(message)
-    weight = rng.integers(0, n + 1, 20)
-    weight[:10] = rng.integers(0, code.t + 1, 10)
-    for row, w in zip(received, weight, strict=True):
-        row[rng.choice(n, w, replace=False)] ^= rng.integers(1, code.q, w).astype(
-            row.dtype
-        )
-    decoded, corrected = code.decode(received)
-    within = weight <= code.t
-    np.testing.assert_array_equal(decoded[within], message[within])
-    np.testing.assert_array_equal(corrected[within], weight[within])
-    distance = np.count_nonzero(code.encode(decoded) != received, axis=1)
-    good = corrected >= 0
-    np.testing.assert_array_equal(distance[good], corrected[good])
-    assert (corrected <= code.t).all()
-    np.testing.assert_array_equal(decoded[~good], received[~good, :k])
-
-
-def test_the_standard_code_corrects_sixteen_errors_in_a_large_batch_and_row_by_row():
-    code, rng = ReedSolomon(255, 223), np.random.default_rng(2)
-    message = rng.integers(0, 256, (1500, 223))
-    received = code.encode(message)
-    for row in received:
-        row[rng.choice(255, 16, replace=False)] ^= rng.integers(
-            1, 256, 16, dtype=np.uint8
-        )
-    received[7] = code.encode(message[7])
-    before = received.copy()
-    decoded, corrected = code.decode(received)
-    np.testing.assert_array_equal(decoded, message)
-    assert corrected[7] == 0
-    assert (np.delete(corrected, 7) == 16).all()
-    np.testing.assert_array_equal(received, before)
-    one, count = code.decode(received[0])
-    assert (one.shape, count.shape, int(count)) == ((223,), (), 16)
-    np.testing.assert_array_equal(one, message[0])
-
-
-def test_a_large_field_and_codes_without_power_to_correct():
-    rng = np.random.default_rng(3)
-    code = ReedSolomon(30, 20, 0x1002D)
-    message = rng.integers(0, 2**16, (5, 20))
-    received = code.encode(message)
-    assert received.dtype == np.uint16
-    received[:, :5] ^= 1
-    np.testing.assert_array_equal(code.decode(received)[0], message)
-    parity = ReedSolomon(7, 6)  # one check symbol: detects one error, corrects none
-    words = parity.encode(_all_words(8, 6)[:500])
-    assert (parity.decode(words)[1] == 0).all()
-    words[:, 2] ^= 3
-    assert (parity.decode(words)[1] == -1).all()
-
-
-@pytest.mark.parametrize(
-    "code", [hamming(3), secded(4), RS73, ReedSolomon(40, 30, 0x211)]
-)
+@pytest.mark.parametrize("code", [hamming(3), secded(4), secded(64)])
 def test_words_come_in_any_shape_of_batch_and_stay_as_they_were(code):
-    q = getattr(code, "q", 2)
-    message = np.random.default_rng(4).integers(0, q, (2, 3, code.k))
+    message = np.random.default_rng(4).integers(0, 2, (2, 3, code.k))
     before = message.copy()
     words = code.encode(message)
     assert words.shape == (2, 3, code.n)
@@ -539,19 +297,60 @@ def test_words_come_in_any_shape_of_batch_and_stay_as_they_were(code):
     assert [part.shape for part in code.decode(empty)] == [(0, code.k), (0,)]
 
 
+@pytest.mark.parametrize("kind", [bool, np.int8, np.uint8, np.int16, np.uint64])
+def test_bits_may_be_integers_of_any_width(kind):
+    code = secded(64)
+    message = np.random.default_rng(5).integers(0, 2, (3, 64))
+    words = code.encode(message.astype(kind))
+    np.testing.assert_array_equal(words, code.encode(message))
+    np.testing.assert_array_equal(code.syndrome(words.astype(kind)), 0)
+    words[:, 70] ^= 1
+    np.testing.assert_array_equal(code.decode(words.astype(kind))[0], message)
+    H = code.parity_check.astype(kind)
+    np.testing.assert_array_equal(LinearCode(H, 1).decode(words)[0], message)
+
+
+def test_a_code_does_not_see_later_edits_of_its_matrix_and_read_only_input_works():
+    H = np.array([[1, 1, 0], [1, 0, 1]], dtype=np.uint8)
+    code = LinearCode(H, 1)
+    H[:] = 0
+    word = np.array([1, 0, 1], dtype=np.uint8)
+    word.setflags(write=False)
+    assert code.decode(word)[0] == 1
+    assert code.parity_check.any()
+
+
+def test_the_longest_codes_correct_one_error_at_every_place():
+    code = hamming(12)
+    received = code.encode(np.random.default_rng(6).integers(0, 2, code.k))
+    errors = np.eye(code.n, dtype=np.uint8)[::97]
+    assert (code.syndrome(received ^ errors) == 1 + np.arange(code.n)[::97]).all()
+
+
+def test_failure_probabilities_are_exact_far_out():
+    # 72 * 71 / 2 pairs; more than two errors are 1e98 times rarer.  The rounding of a logarithm near
+    # -690 grows by that factor in its exponential.
+    tiny = failure_probability(72, 1, [1e-100, 1e-150])
+    np.testing.assert_allclose(
+        tiny, [2556e-200, 2556e-300], rtol=rounding(1, 690), atol=0
+    )
+    assert failure_probability(10**6, 10**6, 0.5) == 0
+    assert failure_probability(10**6, 0, 1.0) == 1
+    np.testing.assert_array_equal(failure_probability(5, 5, np.ones((2, 3))), 0)
+    np.testing.assert_array_equal(
+        failure_probability(3, 1, np.array([0, 1], dtype=np.int8)), [0, 1]
+    )
+
+
 # Bad input
 
 
 @pytest.mark.parametrize("method", ["encode", "decode"])
-@pytest.mark.parametrize("code", [hamming(3), RS73])
 def test_words_of_the_wrong_length_or_with_symbols_outside_the_field_are_refused(
-    method, code
+    method,
 ):
-    call, length, q = (
-        getattr(code, method),
-        code.k if method == "encode" else code.n,
-        getattr(code, "q", 2),
-    )
+    code, q = hamming(3), 2
+    call, length = getattr(code, method), code.k if method == "encode" else code.n
     for bad in (
         np.zeros((2, length + 1), dtype=int),
         np.zeros(length - 1, dtype=int),
@@ -560,37 +359,11 @@ def test_words_of_the_wrong_length_or_with_symbols_outside_the_field_are_refused
         with pytest.raises(ValueError, match=f"must have rows of length {length}"):
             call(bad)
     for symbol in (-1, q):
-        with pytest.raises(ValueError, match=f"must hold symbols from 0 to {q - 1}"):
+        with pytest.raises(ValueError, match=f"must hold integers from 0 to {q - 1}"):
             call(np.full((2, length), symbol))
     for bad in (np.zeros(length), np.full(length, np.nan), ["a"] * length):
         with pytest.raises(TypeError, match="must hold integers"):
             call(bad)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "message"),
-    [
-        ((7, 7), ValueError, "k must be between 1 and 6"),
-        ((7, 0), ValueError, "k must be between 1 and 6"),
-        ((1, 1), ValueError, "n must be between 2 and"),
-        ((65536, 10), ValueError, "n must be between 2 and"),
-        ((8, 3, 0xB), ValueError, "n must be at most 7 in a field of 8"),
-        ((7.0, 3), TypeError, "n must be an integer"),
-        ((7, True), TypeError, "k must be an integer"),
-        ((15, 11, 0x1F), ValueError, "polynomial must be primitive, 0x1f is not"),
-        ((15, 11, 0x10), ValueError, "polynomial must be primitive"),
-        ((15, 11, 0x12), ValueError, "polynomial must be primitive"),
-        ((200, 100, 0x11B), ValueError, "polynomial must be primitive"),
-        ((15, 11, "x"), TypeError, "polynomial must be an integer"),
-        ((15, 11, 3), ValueError, "polynomial must be between"),
-        ((65535, 2, 0x1002D), ValueError, "n - k must be at most"),
-        ((15, 11, 0x13, 15), ValueError, "first_root must be between 0 and 14"),
-        ((15, 11, 0x13, -1), ValueError, "first_root must be between 0 and 14"),
-    ],
-)
-def test_codes_that_do_not_exist_are_refused(arguments, error, message):
-    with pytest.raises(error, match=message):
-        ReedSolomon(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -601,18 +374,6 @@ def test_codes_that_do_not_exist_are_refused(arguments, error, message):
         (lambda: secded(0), ValueError, "k must be between"),
         (lambda: repetition(4), ValueError, "n must be odd"),
         (lambda: repetition(1), ValueError, "n must be between 3"),
-        (lambda: majority([0, 1]), ValueError, "odd number of copies"),
-        (
-            lambda: majority([0, 1, 2]),
-            ValueError,
-            "votes must hold symbols from 0 to 1",
-        ),
-        (lambda: majority([]), TypeError, "votes must hold integers"),
-        (
-            lambda: majority(np.zeros((3, 0), dtype=int)),
-            ValueError,
-            "votes must have rows",
-        ),
         (
             lambda: failure_probability(3, 4, 0.1),
             ValueError,
@@ -620,23 +381,41 @@ def test_codes_that_do_not_exist_are_refused(arguments, error, message):
         ),
         (lambda: failure_probability(3, 1, 1.1), ValueError, "p must lie in"),
         (lambda: failure_probability(3, 1, np.nan), ValueError, "p must be finite"),
-        (lambda: miscorrection_rate(7, 5, 7, 2), ValueError, "q must be at least 8"),
-        (
-            lambda: miscorrection_rate(7, 5, 8, 8),
-            ValueError,
-            "errors must be between 0 and 7",
-        ),
         (lambda: crc32("text"), TypeError, "data must be bytes"),
         (lambda: crc32(b"", 2**32), ValueError, "value must be between"),
         (lambda: LinearCode([[1, 0], [0, 1]], 0), ValueError, "0 < k < n"),
         (lambda: LinearCode([1, 0], 0), ValueError, "0 < k < n"),
+        (lambda: LinearCode(None, 0), TypeError, "parity_check must hold integers"),
+        (lambda: LinearCode([[1, 0], [1]], 0), TypeError, "parity_check must hold"),
+        (
+            lambda: LinearCode(sparse.csr_array(np.ones((1, 3), int)), 0),
+            TypeError,
+            "parity_check must hold integers",
+        ),
+        (
+            lambda: LinearCode(torch.ones((1, 3), requires_grad=True), 0),
+            TypeError,
+            "parity_check must hold",
+        ),
+        (lambda: LinearCode([[1, 1, 1]], 0.0), TypeError, "corrects must be an int"),
+        (lambda: LinearCode([[1, 1, 1]], -1), ValueError, "corrects must be between"),
+        (lambda: hamming(3).encode(None), TypeError, "messages must hold integers"),
+        (lambda: hamming(3).syndrome([0.0] * 7), TypeError, "words must hold integers"),
+        (lambda: failure_probability(3, 1, None), TypeError, "p must hold"),
+        (lambda: crc32(np.arange(3)), TypeError, "data must be bytes"),
+        (lambda: crc32(b"", 1.0), TypeError, "value must be an integer"),
         (
             lambda: LinearCode([[1, 0, 1], [1, 0, 1]], 0),
             ValueError,
             "independent rows, got 2 of rank 1",
         ),
-        (lambda: LinearCode([[1, 0, 2]], 0), ValueError, "symbols from 0 to 1"),
+        (lambda: LinearCode([[1, 0, 2]], 0), ValueError, "integers from 0 to 1"),
         (lambda: LinearCode([[1, 1, 1]], 1), ValueError, "corrects must be at most 0"),
+        (
+            lambda: LinearCode([[1, 0, 0], [0, 1, 0]], 1),  # bit 2 is in no check
+            ValueError,
+            "corrects must be at most 0",
+        ),
         (lambda: LinearCode(np.eye(25, 26, dtype=int), 1), ValueError, "for its table"),
     ],
 )

@@ -4,17 +4,20 @@ from itertools import product
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
 from companion.robustness.iterative_decoding import (
+    TannerGraph,
     bec_threshold,
     gallager_a_threshold,
     peel,
     regular_ldpc,
     sum_product,
 )
+from tests.rounding import rounding
 
 HAMMING = np.arange(1, 8) >> np.arange(3)[:, None] & 1
 
@@ -65,6 +68,126 @@ def test_the_same_generator_draws_the_same_code():
     np.testing.assert_array_equal(first, second)
 
 
+# The graph
+
+
+def _edges(graph):
+    slot, check = np.nonzero(graph.bit_at < graph.n)
+    return set(zip(check.tolist(), graph.bit_at[slot, check].tolist(), strict=True))
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.integers(1, 6), st.integers(1, 8), st.integers(0, 2**32 - 1))
+def test_the_graph_has_an_edge_for_every_one_and_both_sides_agree_on_its_slot(
+    m, n, seed
+):
+    rng = np.random.default_rng(seed)
+    H = rng.integers(0, 2, (m, n))
+    H[np.arange(m), rng.integers(0, n, m)] = 1  # no empty check
+    graph = TannerGraph(H)
+    assert _edges(graph) == set(map(tuple, np.argwhere(H).tolist()))
+    used = graph.slots_of < graph.bit_at.size
+    bits = np.broadcast_to(np.arange(n), used.shape)[used]
+    slots = graph.slots_of[used]
+    np.testing.assert_array_equal(graph.bit_at.ravel()[slots], bits)
+    assert len(set(slots.tolist())) == H.sum()
+
+
+SAME = {
+    "list": lambda H: H.tolist(),
+    "bool": lambda H: H.astype(bool),
+    "int8": lambda H: H.astype(np.int8),
+    "uint64": lambda H: H.astype(np.uint64),
+    "matrix": sparse.csr_matrix,
+    "csc": sparse.csc_array,
+    "coo": sparse.coo_array,
+    "lil": sparse.lil_array,
+    "bsr": sparse.bsr_array,
+    "dia": sparse.dia_array,
+    "graph": TannerGraph,
+}
+
+
+@pytest.mark.parametrize("form", SAME)
+def test_parity_checks_may_come_in_any_form(form):
+    rng = np.random.default_rng(8)
+    H = regular_ldpc(24, 3, 6, rng).toarray().astype(int)
+    erased = rng.random((5, 24)) < 0.3
+    llr = rng.normal(1, 1, (5, 24))
+    given_form = SAME[form](H)
+    np.testing.assert_array_equal(
+        peel(given_form, 0 * erased, erased)[1], peel(H, 0 * erased, erased)[1]
+    )
+    np.testing.assert_array_equal(
+        sum_product(given_form, llr).llr, sum_product(H, llr).llr
+    )
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64])
+def test_the_callers_sparse_matrix_stays_as_it_was_also_where_it_shares_its_indices(
+    kind,
+):
+    # Two codes on one pattern: were the indices of one sorted in place, the other's values would move.
+    indices, indptr = np.array([2, 1, 0, 3, 2]), np.array([0, 3, 5])
+    H = sparse.csr_array((np.ones(5, kind), indices, indptr), shape=(2, 4))
+    other = sparse.csr_array((np.arange(5.0), indices, indptr), shape=(2, 4))
+    before = other.toarray()
+    erased = np.array([False, False, True, True])
+    for function in (
+        lambda: peel(H, [1, 1, 0, 0], erased)[0],
+        lambda: sum_product(H, [-9.0, -9.0, 0.0, 0.0]).bits,
+        lambda: (TannerGraph(H), np.array([1, 1, 0, 0]))[1],
+    ):
+        np.testing.assert_array_equal(function(), [1, 1, 0, 0])
+        np.testing.assert_array_equal(H.indices, [2, 1, 0, 3, 2])
+        np.testing.assert_array_equal(other.toarray(), before)
+
+
+def test_read_only_input_works():
+    H = regular_ldpc(12, 3, 6, np.random.default_rng(0))
+    llr, words, erased = np.ones(12), np.zeros(12, int), np.arange(12) == 3
+    for array in (H.data, H.indices, H.indptr, llr, words, erased):
+        array.setflags(write=False)
+    assert not peel(H, words, erased)[1].any()
+    assert sum_product(H, llr).converged
+
+
+def test_a_graph_does_not_see_later_edits_of_the_matrix():
+    dense = np.array([[1, 1, 0], [0, 1, 1]])
+    for H in (dense, sparse.csr_array(dense)):
+        graph = TannerGraph(H)
+        before = _edges(graph)
+        H[0, 0] = 0
+        assert _edges(graph) == before
+
+
+def test_long_checks_are_counted_and_not_wrapped_around():
+    # In uint8 arithmetic 257 missing bits would look like one, and 256 ones like none.
+    H = np.ones((1, 300), np.uint8)
+    erased = np.arange(300) < 257
+    assert peel(H, np.zeros(300, np.uint8), erased)[1].sum() == 257
+    for ones in (255, 256, 257):
+        words = (np.arange(300) < ones).astype(np.int8)
+        word, left = peel(H, words, np.arange(300) == 299)
+        assert not left.any()
+        assert word[299] == ones % 2
+        assert sum_product(H, 40 - 80.0 * words).converged == (ones % 2 == 0)
+
+
+def test_an_edge_named_twice_is_refused_also_where_its_sum_would_wrap_to_one():
+    for twice in (2, 257):
+        H = sparse.coo_array(
+            (np.ones(twice, np.uint8), (np.zeros(twice, int), np.zeros(twice, int))),
+            shape=(1, 2),
+        )
+        with pytest.raises(ValueError, match="parity_check must hold integers from 0"):
+            TannerGraph(H)
+    for kind in (np.uint8, np.int64):
+        row = (np.ones(2, kind), np.array([0, 0]), np.array([0, 2]))
+        with pytest.raises(ValueError, match="parity_check must hold integers from 0"):
+            TannerGraph(sparse.csr_array(row, shape=(1, 2)))
+
+
 # Peeling
 
 
@@ -85,6 +208,25 @@ def test_what_peeling_leaves_is_the_largest_stopping_set_for_every_erasure_patte
     _, left = peel(H, np.zeros(subsets.shape, dtype=int), subsets)
     np.testing.assert_array_equal(left, union)
     assert (_naive_one_sweep(H, subsets) != union).any()
+
+
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(st.integers(1, 6), st.integers(2, 10), st.integers(0, 2**32 - 1))
+def test_peeling_irregular_codes_is_peeling_one_bit_after_the_other(m, n, seed):
+    rng = np.random.default_rng(seed)
+    H = (rng.random((m, n)) < 0.4).astype(int)
+    H[np.arange(m), rng.integers(0, n, m)] = 1
+    words = _code_words(H)
+    sent = words[rng.integers(0, len(words), 20)]
+    erased = rng.random((20, n)) < 0.5
+    filled, left = peel(H, sent, erased)
+    for word, lost, got, still in zip(sent, erased, filled, left, strict=True):
+        unknown = lost.copy()
+        while (H @ unknown == 1).any():
+            check = H[(H @ unknown == 1).argmax()] == 1
+            unknown[(check & unknown).argmax()] = False
+        np.testing.assert_array_equal(still, unknown)
+        np.testing.assert_array_equal(got, np.where(unknown, 0, word))
 
 
 def test_peeling_returns_the_sent_word_wherever_it_claims_to_know_it():
@@ -148,9 +290,12 @@ def test_beliefs_are_the_exact_marginals_where_the_graph_is_a_tree(checks, seed)
     weight = np.exp(-(words * llr).sum(axis=1))  # p(word | y) up to a constant
     one = (weight[:, None] * words).sum(axis=0) / weight.sum()
     beliefs = sum_product(H, llr, iterations=checks + 1, early_stop=False)
-    np.testing.assert_allclose(
-        beliefs.llr, np.log1p(-one) - np.log(one), rtol=1e-8, atol=1e-10
-    )
+    exact = np.log1p(-one) - np.log(one)
+    # Near its ends a tanh, and a probability, keeps only e^-|v| of its digits, so one
+    # rounding grows by e^|v|; some ten operations on each edge.
+    largest = np.abs(llr).max() + np.abs(exact).max()
+    bound = rounding(10 * H.sum(), np.exp(largest))
+    np.testing.assert_allclose(beliefs.llr, exact, rtol=0, atol=bound)
 
 
 def test_beliefs_are_not_exact_where_the_graph_has_cycles():
@@ -177,7 +322,7 @@ def _naive_beliefs(H, llr, iterations):
 def test_naive_messages_that_include_the_receivers_own_are_wrong_even_on_a_tree():
     H, llr = np.array([[1, 1]]), np.array([1.0, -0.5])
     exact = np.array([0.5, 0.5])  # two copies of one bit
-    np.testing.assert_allclose(sum_product(H, llr).llr, exact, atol=1e-12)
+    np.testing.assert_allclose(sum_product(H, llr).llr, exact, atol=1e-12, rtol=0)
     assert np.abs(_naive_beliefs(H, llr, 1) - exact).max() > 0.2
 
 
@@ -190,8 +335,11 @@ def test_decoding_is_symmetric_under_every_code_word(seed):
     word = words[rng.integers(len(words))]
     llr = rng.normal(0.7, 1.5, 12)
     plain, turned = (sum_product(H, sign * llr, 20) for sign in (1, 1 - 2.0 * word))
+    # Signs are exact.  A tanh that is odd but for its last digit would cost that digit,
+    # grown by e^|v| (above) and once more in each of 20 rounds of at most 24 edges.
+    bound = rounding(20 * 24, np.exp(np.abs(llr).max() + 5))
     np.testing.assert_allclose(
-        turned.llr, (1 - 2.0 * word) * plain.llr, rtol=1e-9, atol=1e-9
+        turned.llr, (1 - 2.0 * word) * plain.llr, rtol=1e-9, atol=bound
     )
     assert plain.converged == turned.converged
     assert plain.iterations == turned.iterations
@@ -213,6 +361,7 @@ def test_a_batch_is_decoded_as_its_words_are_and_converged_words_satisfy_all_che
     for i, j in [(0, 0), (3, 9), *np.argwhere(~result.converged)[:2]]:
         one = sum_product(H, llr[i, j], 30)
         np.testing.assert_array_equal(one.bits, result.bits[i, j])
+        # The same operations on each number; only a vector unit's last digit may differ.
         np.testing.assert_allclose(one.llr, result.llr[i, j], rtol=1e-9, atol=1e-9)
         assert one.iterations == result.iterations[i, j]
     np.testing.assert_array_equal(llr, before)
@@ -228,6 +377,96 @@ def test_certain_inputs_and_checks_of_different_size_give_finite_beliefs():
 def test_a_single_bit_check_fixes_its_bit():
     result = sum_product(np.array([[1, 0], [1, 1]]), [-3.0, -1.0], 5)
     assert result.bits.tolist() == [0, 0]
+
+
+def test_where_nothing_was_received_nothing_has_converged():
+    result = sum_product([[1, 1]], [0.0, 0.0])
+    assert not result.converged
+    assert result.iterations == 50
+    assert not sum_product(
+        [[1, 1, 0]], [3.0, 2.0, 0.0]
+    ).converged  # bit 2 is in no check
+    assert sum_product([[1, 1, 0]], [3.0, 2.0, -1.0]).converged
+
+
+def test_beliefs_of_erased_bits_know_exactly_what_peeling_fills_in():
+    rng = np.random.default_rng(9)
+    H = regular_ldpc(96, 3, 6, rng)
+    free = _row_space_complement(H.toarray())
+    sent = rng.integers(0, 2, (60, len(free))) @ free % 2
+    erased = rng.random(sent.shape) < 0.42
+    filled, left = peel(H, sent, erased)
+    llr = np.where(erased, 0.0, 5 - 10.0 * sent)
+    result = sum_product(H, llr, 200)
+    np.testing.assert_array_equal(result.llr == 0, left)
+    np.testing.assert_array_equal(result.bits[~left], filled[~left])
+    np.testing.assert_array_equal(result.converged, ~left.any(axis=1))
+    assert 0.1 < result.converged.mean() < 0.9
+
+
+def _row_space_complement(H):
+    """Code words that span the null space, by elimination modulo 2."""
+    H, pivots = H.astype(int), []
+    for column in range(H.shape[1]):
+        row = len(pivots)
+        below = np.flatnonzero(H[row:, column])
+        if below.size:
+            H[[row, row + below[0]]] = H[[row + below[0], row]]
+            for other in np.flatnonzero(H[:, column]):
+                if other != row:
+                    H[other] ^= H[row]
+            pivots.append(column)
+    free = [c for c in range(H.shape[1]) if c not in pivots]
+    words = np.zeros((len(free), H.shape[1]), int)
+    words[np.arange(len(free)), free] = 1
+    words[:, pivots] = H[: len(pivots), free].T
+    return words
+
+
+def test_a_single_round_is_the_formula():
+    H, llr = np.array([[1, 1, 1, 0], [0, 0, 1, 1]]), np.array([0.7, -1.2, 0.4, 2.0])
+    t = np.tanh(llr / 2)
+    first = 2 * np.arctanh([t[1] * t[2], t[0] * t[2], t[0] * t[1]])
+    second = 2 * np.arctanh([t[3], t[2]])
+    checks = [first[0], first[1], first[2] + second[0], second[1]]
+    expected = llr + np.array(checks)
+    result = sum_product(H, llr, 1)
+    # A dozen operations on numbers below 4.
+    np.testing.assert_allclose(result.llr, expected, rtol=0, atol=rounding(12, 4))
+    assert result.iterations == 1
+
+
+def test_rounds_stop_when_asked_and_only_then():
+    rng = np.random.default_rng(10)
+    H, p = regular_ldpc(120, 3, 6, rng), 0.04
+    llr = (1 - 2.0 * (rng.random((70, 120)) < p)) * np.log((1 - p) / p)
+    quick, slow = sum_product(H, llr, 20), sum_product(H, llr, 20, early_stop=False)
+    assert (slow.iterations == 20).all()
+    assert slow.converged[quick.converged].all()
+    assert len(np.unique(quick.iterations)) > 3
+    for rounds in np.unique(quick.iterations[quick.converged])[:4]:
+        here = quick.converged & (quick.iterations == rounds)
+        exact = sum_product(H, llr[here], int(rounds), early_stop=False)
+        np.testing.assert_array_equal(exact.bits, quick.bits[here])
+        if rounds > 1:
+            before = sum_product(H, llr[here], int(rounds) - 1, early_stop=False)
+            assert not before.converged.any()
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1e170, 1e307])
+def test_beliefs_at_the_edges_of_float64_are_finite_and_keep_the_sign_of_what_is_sure(
+    scale,
+):
+    H = np.array([[1, 1, 0, 0, 0], [0, 1, 1, 1, 1], [1, 0, 0, 0, 1]])
+    sure = scale * np.array([1.0, 1.0, -1.0, -1.0, 1.0])  # satisfies all three checks
+    result = sum_product(H, sure, 10)
+    assert np.isfinite(result.llr).all()
+    assert result.converged
+    assert result.bits.tolist() == [0, 0, 1, 1, 0]
+    # One of three copies is lost: what the others say of it may be too small for float64, then it stays open.
+    lost = sum_product([[1, 1, 1]], [scale, -scale, 0.0])
+    assert np.isfinite(lost.llr).all()
+    assert lost.converged == (lost.llr[2] < 0) == (scale > 1e-160)
 
 
 # Thresholds
@@ -271,11 +510,13 @@ def test_erasure_thresholds_are_where_density_evolution_stops_dying_out(l, r):  
     searched = _bisect(
         lambda e: _dies_out(lambda x: e * (1 - (1 - x) ** (r - 1)) ** (l - 1), e)
     )
+    # 24 halvings leave 6e-8; close to the threshold the walk needs more sweeps than it has.
     assert bec_threshold(l, r) == pytest.approx(searched, abs=1e-6)
 
 
 @pytest.mark.parametrize("r", [3, 4, 8])
 def test_two_checks_per_bit_leave_only_the_stability_threshold(r):
+    # The grid begins at x = 1e-12, where the quotient is off by about r x / 2.
     assert bec_threshold(2, r) == pytest.approx(1 / (r - 1), abs=1e-11)
 
 
@@ -324,6 +565,23 @@ def test_naive_gallager_a_threshold_counts_fixed_points_out_of_reach():
     assert _naive_gallager_a(3, 6) < 0  # not even a probability
 
 
+def test_for_two_checks_the_threshold_is_approached_and_not_attained():
+    # x / y(x) falls all the way to x = 0: an infimum.
+    x = np.geomspace(1e-4, 1, 200)
+    assert (np.diff(x / (1 - (1 - x) ** 3)) > 0).all()
+    assert (x / (1 - (1 - x) ** 3) > bec_threshold(2, 4)).all()
+
+
+@pytest.mark.parametrize(("l", "r"), [(3, 1000), (60, 61), (60, 120), (400, 1000)])
+def test_thresholds_of_extreme_degrees_are_found_without_a_warning(l, r):  # noqa: E741
+    assert 0 < bec_threshold(l, r) < l / r
+    assert 0 < gallager_a_threshold(l, r) < 0.5
+    assert not _dies_out(
+        _flips(1.01 * gallager_a_threshold(l, r), l, r),
+        1.01 * gallager_a_threshold(l, r),
+    )
+
+
 def test_no_threshold_passes_the_shannon_limit():
     for l, r in [(2, 4), (3, 4), (3, 6), (4, 8), (5, 10), (3, 30)]:  # noqa: E741
         assert bec_threshold(l, r) < l / r  # capacity 1 - e, rate 1 - l / r
@@ -360,6 +618,63 @@ def test_no_threshold_passes_the_shannon_limit():
             TypeError,
             "n must be an integer",
         ),
+        (lambda: regular_ldpc(12, 3, 6, 0), TypeError, "rng must be"),
+        (lambda: regular_ldpc(12, 3, 6, None), TypeError, "rng must be"),
+        (lambda: TannerGraph(None), TypeError, "parity_check must hold integers"),
+        (lambda: TannerGraph([1, 1]), ValueError, "m, n >= 1"),
+        (lambda: TannerGraph(1), ValueError, "m, n >= 1"),
+        (lambda: TannerGraph([[1, 1], [1]]), TypeError, "parity_check must hold"),
+        (
+            lambda: TannerGraph(sparse.csr_array(HAMMING * 1.0)),
+            TypeError,
+            "parity_check must hold integers",
+        ),
+        (
+            lambda: TannerGraph(sparse.csr_array(np.full((1, 2), 2))),
+            ValueError,
+            "parity_check must hold integers from 0 to 1",
+        ),
+        (
+            lambda: TannerGraph(sparse.coo_array(np.array([1, 1]))),
+            ValueError,
+            "m, n >= 1",
+        ),
+        (
+            lambda: sum_product(torch.ones((1, 2), requires_grad=True), [1.0, 1.0]),
+            TypeError,
+            "parity_check must hold",
+        ),
+        (
+            lambda: sum_product([[1, 1]], torch.ones(2, requires_grad=True)),
+            TypeError,
+            "llr must hold",
+        ),
+        (
+            lambda: sum_product([[1, 1]], sparse.csr_array(np.ones((1, 2)))),
+            TypeError,
+            "llr must hold real numbers",
+        ),
+        (lambda: sum_product([[1, 1]], None), TypeError, "llr must hold real numbers"),
+        (
+            lambda: peel(HAMMING, None, np.zeros(7, bool)),
+            TypeError,
+            "words must hold integers",
+        ),
+        (
+            lambda: peel(HAMMING, np.zeros(7, int), None),
+            TypeError,
+            "erased must hold integers",
+        ),
+        (
+            lambda: peel(HAMMING, np.zeros(7, int), torch.ones(7, requires_grad=True)),
+            TypeError,
+            "erased must",
+        ),
+        (
+            lambda: peel(HAMMING, sparse.csr_array(HAMMING), np.zeros(7, bool)),
+            TypeError,
+            "words must hold integers",
+        ),
         (lambda: bec_threshold(1, 6), ValueError, "l must be at least 2"),
         (lambda: gallager_a_threshold(2, 6), ValueError, "l must be at least 3"),
         (lambda: gallager_a_threshold(3, 2), ValueError, "r must be at least 4"),
@@ -376,7 +691,7 @@ def test_no_threshold_passes_the_shannon_limit():
         (
             lambda: peel(HAMMING, np.zeros(7), np.zeros(7, bool)),
             TypeError,
-            "words must hold bits",
+            "words must hold integers",
         ),
         (
             lambda: peel(HAMMING, np.zeros(7, int), np.zeros(7, int)),
@@ -391,12 +706,12 @@ def test_no_threshold_passes_the_shannon_limit():
         (
             lambda: peel(2 * HAMMING, np.zeros(7, int), np.zeros(7, bool)),
             ValueError,
-            "0 and 1 only",
+            "parity_check must hold integers from 0 to 1",
         ),
         (
             lambda: peel(HAMMING * 1.0, np.zeros(7, int), np.zeros(7, bool)),
             TypeError,
-            "parity_check must hold bits",
+            "parity_check must hold integers",
         ),
         (
             lambda: peel(np.zeros((0, 7), int), np.zeros(7, int), np.zeros(7, bool)),
