@@ -92,7 +92,8 @@ shielded = [
     for p in (random, saboteur, optimal)
 ]
 bare.insert(2, np.median(trained_harm))
-shielded.insert(2, max(evidence.results["learning"]["shielded"]["harm"]))
+trained = evidence.results["policies"]["trained (1000 steps)"]  # the same 20, shielded
+shielded.insert(2, trained["harm_shielded_solved"])
 
 # %% mystnb={"figure": {"caption": "Left: the safe set (blue) and the actions that the shield lets through; arrows show where a step is meant to go. Harmless but lost fields are pale orange, holes are black, S is the start and G the goal. Right: the exact probability of ever falling in, from the start; for the trained policy the median of 20 seeds, and each seed as a dot.", "name": "fig-shielding"}, "image": {"alt": "Two panels. Left: the map of the frozen lake. The safe set is the two top rows, the left column and the right column down to the goal; arrows show the actions that the shield lets through: all four in the top row, elsewhere mostly the one that points away from the holes. Right: bars of the probability of falling in. Bare, the random policy and the saboteur are near 1, the trained policy near 0.2 with 20 seeds spread around it, the optimal policy near 0.1. Behind the shield all bars are zero."}} tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), width_ratios=[1, 1.1])
