@@ -153,6 +153,14 @@ def test_worst_l1_value_equals_its_dual_in_exact_arithmetic(weights, tenths, dat
     assert abs(float(answer.value) - float(dual)) < ROW_ERROR * 9
 
 
+def test_no_mass_moves_where_nothing_gets_worse():
+    """Between equally bad states nature leaves the model as it is, so absorbing rows and ties stay readable."""
+    row = np.array([0.25, 0.25, 0.5])
+    np.testing.assert_array_equal(worst_case_l1(row, [1, 1, 1], 1.0).kernel, row)
+    kernel = worst_case_l1(row, [0, 0, 5], 0.25).kernel
+    np.testing.assert_array_equal(kernel, [0.375, 0.25, 0.375])
+
+
 def test_worst_l1_rows_reproduce_craam2():
     for radius, expected in ((0, 2.3), (1, 1.1), (2, 1.0)):
         assert (
