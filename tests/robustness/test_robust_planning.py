@@ -845,6 +845,24 @@ def test_values_and_radii_of_any_width_of_number_are_converted_first(dtype):
         np.testing.assert_array_equal(worst(p, value, radius).kernel, expected.kernel)
 
 
+@pytest.mark.parametrize(("kind", "radius"), KINDS)
+def test_the_bounds_hold_the_optimum_from_the_first_step_on(kind, radius):
+    """A tolerance that anything meets ends at v = 0, where the bounds are far from the value and must hold it."""
+    for shift in (-3, 0, 3):  # all rewards of one sign, or of both
+        mdp = random_mdp(np.random.default_rng(4), closed=0)
+        mdp = MDP(mdp.transition, mdp.reward + shift, mdp.discount)
+        policy = np.zeros(6, int)
+        for solve in (
+            partial(robust_value_iteration, mdp),
+            partial(robust_policy_value, mdp, policy),
+        ):
+            coarse = solve(radius, kind, 1e9)
+            fine = solve(radius, kind, 1e-10)
+            assert coarse.iterations == 1
+            assert (coarse.lower <= fine.value).all()
+            assert (fine.value <= coarse.upper).all()
+
+
 def test_the_solution_says_why_it_ended():
     mdp = random_mdp(np.random.default_rng(0))
     assert robust_value_iteration(mdp, 0.1).ended == "certified"
