@@ -852,15 +852,20 @@ def test_the_bounds_hold_the_optimum_from_the_first_step_on(kind, radius):
         mdp = random_mdp(np.random.default_rng(4), closed=0)
         mdp = MDP(mdp.transition, mdp.reward + shift, mdp.discount)
         policy = np.zeros(6, int)
-        for solve in (
-            partial(robust_value_iteration, mdp),
-            partial(robust_policy_value, mdp, policy),
+        for solve, backup in (
+            (partial(robust_value_iteration, mdp), mdp.reward.max(axis=1)),
+            (partial(robust_policy_value, mdp, policy), mdp.reward[:, 0]),
         ):
             coarse = solve(radius, kind, 1e9)
             fine = solve(radius, kind, 1e-10)
             assert coarse.iterations == 1
             assert (coarse.lower <= fine.value).all()
             assert (fine.value <= coarse.upper).all()
+            # MacQueen's, with T 0 = r: widened by 65 units, in each direction.
+            wide = 2 * 65 * solve_error(mdp)
+            bounds = backup + 9 * backup.min(), backup + 9 * backup.max()
+            np.testing.assert_allclose(coarse.lower, bounds[0], rtol=0, atol=wide)
+            np.testing.assert_allclose(coarse.upper, bounds[1], rtol=0, atol=wide)
 
 
 def test_the_solution_says_why_it_ended():
