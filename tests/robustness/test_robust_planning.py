@@ -868,6 +868,20 @@ def test_the_bounds_hold_the_optimum_from_the_first_step_on(kind, radius):
             np.testing.assert_allclose(coarse.upper, bounds[1], rtol=0, atol=wide)
 
 
+@pytest.mark.parametrize(("kind", "radius"), KINDS)
+def test_the_bounds_leave_room_for_the_rounding_of_the_worst_rows(kind, radius):
+    mdp = random_mdp(np.random.default_rng(5), closed=0)
+    for solution in (
+        robust_value_iteration(mdp, radius, kind, 1e-9),
+        robust_policy_value(mdp, np.zeros(6, int), radius, kind, 1e-9),
+    ):
+        # The worst value is exact to 64 units of precision, for ever: over 1 - discount.
+        room = 64 * 2.2e-16 * np.abs(solution.value).max() / (1 - mdp.discount)
+        assert (solution.upper - solution.lower).min() > 2 * room
+        assert (solution.lower < solution.value).all()
+        assert (solution.value < solution.upper).all()
+
+
 def test_the_solution_says_why_it_ended():
     mdp = random_mdp(np.random.default_rng(0))
     assert robust_value_iteration(mdp, 0.1).ended == "certified"
