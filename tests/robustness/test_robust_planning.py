@@ -434,6 +434,8 @@ def test_explicit_zeros_of_a_sparse_model_are_no_support_and_stay():
     assert (
         robust_value_iteration(mdp, 1.0).value[0] == 0
     )  # all mass to state 0, none to the costly state 2
+    # A sparse model's nature keeps to the entries that are not zero, whatever the set allows.
+    assert robust_value_iteration(mdp, 1.0, anywhere_l1).value[0] == 0
     assert mdp.rows.nnz == 5
 
 
