@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import nbformat
 import pytest
@@ -188,6 +188,11 @@ class Opened:
     base: str
     heard: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
+
+    @functools.cached_property
+    def phone(self) -> dict[str, list[str]]:
+        """What is wrong at a phone's width, found once."""
+        return phone_faults(self.page)
 
 
 def open_page(context: BrowserContext, base: str, path: str) -> Opened:
@@ -359,11 +364,16 @@ def link_faults(page: Page, base: str, folder: Path) -> list[str]:
     return faults
 
 
-def overflow_faults(page: Page) -> list[str]:
-    """At a phone's width: the page scrolls sideways, or hides what is too wide."""
-    resize(page, NARROW)
-    faults = page.evaluate(
-        """() => {
+def unfold(page: Page, unfolded: bool = True) -> None:
+    """Open or close everything that is folded."""
+    page.evaluate(
+        "open => document.querySelectorAll('article details').forEach(d => d.open = open)",
+        unfolded,
+    )
+
+
+# The page is wider than the screen, or hides what is too wide.
+OVERFLOW = """() => {
           const width = document.documentElement.clientWidth, faults = [];
           const whole = document.scrollingElement.scrollWidth;
           if (whole > width) faults.push(`the page is ${whole} pixels wide`);
@@ -383,25 +393,8 @@ def overflow_faults(page: Page) -> list[str]:
           }
           return faults;
         }"""
-    )
-    resize(page, WIDE)
-    return faults
-
-
-def unfold(page: Page, unfolded: bool = True) -> None:
-    """Open or close everything that is folded."""
-    page.evaluate(
-        "open => document.querySelectorAll('article details').forEach(d => d.open = open)",
-        unfolded,
-    )
-
-
-def scroll_faults(page: Page) -> list[str]:
-    """At a phone's width, unfolded: what scrolls sideways is no stop for the keyboard, or does not show it."""
-    resize(page, NARROW)
-    unfold(page)
-    faults = page.evaluate(
-        """() => [...document.querySelectorAll("main *")].filter(node =>
+# What scrolls sideways is no stop for the keyboard, or does not show that there is more.
+SCROLL = """() => [...document.querySelectorAll("main *")].filter(node =>
             node.scrollWidth > node.clientWidth + 1 &&
             /auto|scroll/.test(getComputedStyle(node).overflowX) && node.checkVisibility()
           ).flatMap(node => [
@@ -409,24 +402,21 @@ def scroll_faults(page: Page) -> list[str]:
             getComputedStyle(node).maskImage !== "none" ? []
               : `no sign that there is more: ${node.outerHTML.slice(0, 120)}`,
           ].flat())"""
-    )
-    unfold(page, False)
-    resize(page, WIDE)
-    return faults
-
-
-def cover_faults(page: Page) -> list[str]:
-    """At a phone's width, unfolded: copy buttons that lie on the code."""
-    resize(page, NARROW)
-    unfold(page)
-    faults = page.evaluate(
-        """() => [...document.querySelectorAll("article button.copybtn")].flatMap(button => {
+# Copy buttons that lie on the code.
+COVER = """() => [...document.querySelectorAll("article button.copybtn")].flatMap(button => {
             const a = button.getBoundingClientRect(), pre = button.parentElement.querySelector("pre");
             const b = pre.getBoundingClientRect();
             const apart = a.left >= b.right || a.right <= b.left || a.top >= b.bottom || a.bottom <= b.top;
             return apart ? [] : [`a button covers ${pre.textContent.slice(0, 40)}`];
           })"""
-    )
+
+
+def phone_faults(page: Page) -> dict[str, list[str]]:
+    """What is wrong at a phone's width: as the page opens, and with everything unfolded."""
+    resize(page, NARROW)
+    faults = {"overflow": page.evaluate(OVERFLOW)}
+    unfold(page)
+    faults |= {"scroll": page.evaluate(SCROLL), "cover": page.evaluate(COVER)}
     unfold(page, False)
     resize(page, WIDE)
     return faults
@@ -478,23 +468,51 @@ def description_faults(page: Page) -> list[str]:
     return [] if 30 <= len(said[0]) <= 162 else [f"the description is {said[0]!r}"]
 
 
+# The inside of formulas, and of each listing all but its first line and every kind of token, are taken out for a
+# while: axe looks at every element of a page, and these are thousands.
+THIN = """() => {
+  const seen = new Set();
+  for (const node of document.querySelectorAll("article pre, article mjx-container")) {
+    node.whole = [...node.childNodes];
+    let lines = node.tagName === "PRE" ? 0 : 1;
+    node.replaceChildren(...node.whole.filter(token => {
+      const kept = !lines || (token.className && !seen.has(token.className) && node.tagName === "PRE");
+      seen.add(token.className);
+      lines += token.textContent.split("\\n").length - 1;
+      return kept;
+    }));
+  }
+}"""
+WHOLE = """() => {
+  for (const node of document.querySelectorAll("article pre, article mjx-container"))
+    node.replaceChildren(...node.whole);
+}"""
+# One element for each way in which text is drawn: there are hundreds, and few ways.
+DRAWN = """() => {
+  const grounds = new Map(), ways = new Map();
+  const ground = node => {
+    if (!node) return "";
+    if (!grounds.has(node)) {
+      const style = getComputedStyle(node), own = style.backgroundColor;
+      const under = own === "rgba(0, 0, 0, 0)" ? ground(node.parentElement) : own;
+      grounds.set(node, style.opacity === "1" ? under : `${under} ${style.opacity}`);
+    }
+    return grounds.get(node);
+  };
+  for (const node of document.querySelectorAll("body *")) {
+    const text = [...node.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+    if (!text || node.closest("mjx-container, script, style, noscript") || !node.checkVisibility()) continue;
+    const style = getComputedStyle(node);
+    const way = [style.color, style.fontSize, style.fontWeight, ground(node)].join();
+    if (!ways.has(way)) ways.set(way, node);
+  }
+  return [...ways.values()];
+}"""
+
+
 def axe_faults(page: Page, theme: str) -> list[str]:
     """Serious and critical violations that axe finds, everything unfolded."""
-    # Of each listing the first line is looked at, and every kind of token: there are thousands.
-    page.evaluate(
-        """() => {
-          const seen = new Set();
-          for (const pre of document.querySelectorAll("article pre")) {
-            pre.whole = pre.innerHTML;
-            let lines = 0;
-            for (const token of [...pre.childNodes]) {
-              if (lines && (!token.className || seen.has(token.className))) token.remove();
-              seen.add(token.className);
-              lines += token.textContent.split("\\n").length - 1;
-            }
-          }
-        }"""
-    )
+    page.evaluate(THIN)
     unfold(page)
     page.evaluate(
         "t => Object.assign(document.documentElement.dataset, {mode: t, theme: t})",
@@ -506,17 +524,21 @@ def axe_faults(page: Page, theme: str) -> list[str]:
     )
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(Axe().axe_script)
-    # Left out: a rule without serious findings that is slow, and the inside of formulas.
+    # In the dark only the colours are others. Left out: a rule without serious findings that is slow.
     violations = page.evaluate(
-        """() => axe.run(
-          {exclude: [["mjx-container > *"]]},
-          {resultTypes: ["violations"], rules: {region: {enabled: false}}},
-        ).then(found => found.violations)"""
+        f"""async dark => {{
+          const rest = {{region: {{enabled: false}}, "color-contrast": {{enabled: false}}}};
+          const runs = [[{{include: ({DRAWN})()}}, {{runOnly: ["color-contrast"]}}]];
+          if (!dark) runs.push([document, {{rules: rest}}]);
+          const found = [];
+          for (const [context, options] of runs)
+            found.push(...(await axe.run(context, {{resultTypes: ["violations"], ...options}})).violations);
+          return found;
+        }}""",
+        theme == "dark",
     )
     unfold(page, False)
-    page.evaluate(
-        "() => document.querySelectorAll('article pre').forEach(p => p.innerHTML = p.whole)"
-    )
+    page.evaluate(WHOLE)
     return [
         f"{theme}, {violation['id']}: {node['html'][:200]} {node['failureSummary']}"
         for violation in violations
@@ -590,7 +612,7 @@ def snippet_faults(page: Page) -> list[str]:
     return faults
 
 
-def fold_faults(page: Page, tried: int = 6) -> list[str]:
+def fold_faults(page: Page, tried: int = 3) -> list[str]:
     """Folded parts that are open at first or have no name; or the first ones do not obey the keyboard."""
     faults = []
     folds = page.locator("article details")
@@ -652,11 +674,7 @@ def focus_faults(page: Page, stops: int = 12) -> list[str]:
 
 def search_faults(page: Page, base: str, words: str, wanted: str) -> list[str]:
     """The search for some words does not find the wanted page first, or shows code for an answer."""
-    page.goto(urljoin(base, "search.html"), wait_until="load")
-    box = page.locator("input[name=q] >> visible=true").first
-    box.fill(words)
-    box.press("Enter")
-    page.wait_for_url("**/search.html?q=*")
+    page.goto(urljoin(base, f"search.html?q={quote(words)}"), wait_until="load")
     page.wait_for_function("() => document.querySelector('#search-status')?.innerText")
     found = page.locator("#search-results > li")
     if not found.count():
@@ -735,7 +753,7 @@ def test_a_page_is_described(opened: tuple[str, Opened]) -> None:
 
 
 def test_copy_buttons_hide_no_code(opened: tuple[str, Opened]) -> None:
-    assert cover_faults(opened[1].page) == []
+    assert opened[1].phone["cover"] == []
 
 
 def test_focus_is_seen(opened: tuple[str, Opened]) -> None:
@@ -756,11 +774,11 @@ def test_snippets_are_those_of_the_package(opened: tuple[str, Opened]) -> None:
 
 
 def test_page_fits_a_phone(opened: tuple[str, Opened]) -> None:
-    assert overflow_faults(opened[1].page) == []
+    assert opened[1].phone["overflow"] == []
 
 
 def test_what_scrolls_is_reached_by_keyboard(opened: tuple[str, Opened]) -> None:
-    assert scroll_faults(opened[1].page) == []
+    assert opened[1].phone["scroll"] == []
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -779,10 +797,21 @@ def test_search_finds_the_lesson(
     page.close()
 
 
+def test_the_field_leads_to_the_search(context: BrowserContext, address: str) -> None:
+    page = open_page(context, address, f"{lessons()[0]}.html").page
+    page.keyboard.press("Control+k")
+    box = page.locator("input[name=q] >> visible=true").first
+    box.fill("Reed-Solomon")
+    box.press("Enter")
+    page.wait_for_url("**/search.html?q=Reed-Solomon")
+    page.locator("#search-results > li").first.wait_for()
+    page.close()
+
+
 # What a visitor types, and the lessons that may come first.
 METHODS = {
     "value iteration": ["fault_tolerance", "robust_planning"],
-    "Reed-Solomon": ["error_correction"],
+    "Reed-Solomon": ["reed_solomon"],
     "LOF": ["anomaly_detection"],
     "isolation forest": ["anomaly_detection"],
     "conformal": ["calibrated_alarms"],
@@ -1067,14 +1096,12 @@ def test_on_a_clean_page_no_check_finds_a_fault(plant: Plant) -> None:
         "icon": icon_faults(page),
         "weight": weight_faults(page, opened.base, folder, False),
         "description": description_faults(page),
-        "cover": cover_faults(page),
         "fold": fold_faults(page),
         "focus": focus_faults(page, 3),
         "copy": copy_faults(page, ["one = 1"]),
         "clipboard": clipboard_faults(page, ["one = 1"]),
         "snippet": snippet_faults(page),
-        "overflow": overflow_faults(page),
-        "scroll": scroll_faults(page),
+        **phone_faults(page),
         "light": axe_faults(page, "light"),
         "dark": axe_faults(page, "dark"),
     }
@@ -1139,15 +1166,22 @@ def test_a_dead_link_is_seen(plant: Plant, href: str) -> None:
 @pytest.mark.parametrize("style", ["", "main { overflow: hidden }"])
 def test_a_page_too_wide_for_a_phone_is_seen(plant: Plant, style: str) -> None:
     wide = '<p style="width: 400px">too wide</p>'
-    assert overflow_faults(plant(wide, style=style)[0].page)
+    assert phone_faults(plant(wide, style=style)[0].page)["overflow"]
     inside = f'<div style="overflow-x: auto">{wide}</div>'
-    assert overflow_faults(plant(inside, style=style)[0].page) == []
+    assert phone_faults(plant(inside, style=style)[0].page)["overflow"] == []
 
 
 @pytest.mark.parametrize(
     ("body", "rule"),
     [
         (PALE, "color-contrast"),
+        (f"<p>dark</p><p>dark</p>{PALE}", "color-contrast"),
+        (
+            f"<div style='opacity: 0.5'>{PALE.replace('999', '555')}</div>",
+            "color-contrast",
+        ),
+        ("<div style='background: #555'><p>words</p></div>", "color-contrast"),
+        ("<pre>x = <span style='color: #aaa'>word</span></pre>", "color-contrast"),
         (f"<details><summary>Show more</summary>{PALE}</details>", "color-contrast"),
         ("<button></button>", "button-name"),
         (
@@ -1163,11 +1197,13 @@ def test_a_barrier_is_seen(plant: Plant, body: str, rule: str) -> None:
 @pytest.mark.parametrize("fold", ["{}", "<details><summary>Show</summary>{}</details>"])
 def test_a_scrolling_part_out_of_reach_is_seen(plant: Plant, fold: str) -> None:
     wide = '<div {} style="overflow-x: auto"><p style="width: 400px">wide</p></div>'
-    assert scroll_faults(plant(fold.format(wide.format("")))[0].page)
+    assert phone_faults(plant(fold.format(wide.format("")))[0].page)["scroll"]
     reached = wide.format('tabindex="0"')
-    assert "no sign" in scroll_faults(plant(fold.format(reached))[0].page)[0]
+    assert "no sign" in phone_faults(plant(fold.format(reached))[0].page)["scroll"][0]
     fades = "div { mask-image: linear-gradient(to left, transparent, black 2rem) }"
-    assert scroll_faults(plant(fold.format(reached), style=fades)[0].page) == []
+    assert (
+        phone_faults(plant(fold.format(reached), style=fades)[0].page)["scroll"] == []
+    )
 
 
 def test_a_barrier_in_the_dark_alone_is_seen(plant: Plant) -> None:
@@ -1200,9 +1236,11 @@ def test_a_copy_that_does_not_reach_the_clipboard_is_seen(
 def test_a_copy_button_on_the_code_is_seen(plant: Plant) -> None:
     style = "button { position: absolute; } div { position: relative; display: flex; }"
     folded = f"<details><summary>Show it</summary>{COPY.format('one = 1')}</details>"
-    assert cover_faults(plant(folded)[0].page) == []
+    assert phone_faults(plant(folded)[0].page)["cover"] == []
     over = style + "button { left: 0; top: 0 }"
-    assert "covers one = 1" in cover_faults(plant(folded, style=over)[0].page)[0]
+    assert (
+        "covers one = 1" in phone_faults(plant(folded, style=over)[0].page)["cover"][0]
+    )
 
 
 def test_a_figure_that_does_not_open_is_seen(plant: Plant) -> None:

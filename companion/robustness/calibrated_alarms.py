@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from companion.checks import real_array
+from companion.checks import check_number, real_array
 
 __all__ = [
     "auroc",
@@ -111,9 +111,9 @@ def average_precision(scores: ArrayLike, positive: ArrayLike) -> float:
     """
     s, plus = _classes(scores, positive)
     order = np.argsort(-s, kind="stable")
-    last = np.flatnonzero(
-        np.diff(s[order], append=-np.inf)
-    )  # the end of each group of equal scores
+    falling = s[order]
+    # The end of each group of equal scores; compared, because a difference may overflow.
+    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True))
     found = np.cumsum(plus[order])[last]
     precision, recall = found / (last + 1), found / plus.sum()
     return float(np.sum(np.diff(recall, prepend=0.0) * precision))
@@ -148,8 +148,10 @@ def fpr_at_tpr(scores: ArrayLike, positive: ArrayLike, tpr: float) -> float:
 
     References
     ----------
-    Hendrycks, D. and Gimpel, K. (2017). A baseline for detecting misclassified and out-of-distribution
-    examples in neural networks. ICLR.
+    Liang, S., Li, Y. and Srikant, R. (2018). Enhancing the reliability of out-of-distribution image detection in
+    neural networks. ICLR: normal samples are the positive ones.
+    Hendrycks, D., Mazeika, M. and Dietterich, T. (2019). Deep anomaly detection with outlier exposure. ICLR:
+    anomalies are.
 
     Examples
     --------
@@ -158,9 +160,7 @@ def fpr_at_tpr(scores: ArrayLike, positive: ArrayLike, tpr: float) -> float:
     (0.3333, 0.0)
     """
     s, plus = _classes(scores, positive)
-    share = float(real_array("tpr", tpr, ()))
-    if not 0 < share <= 1:
-        raise ValueError(f"tpr must satisfy 0 < tpr <= 1, got {share:g}")
+    share = check_number("tpr", tpr, 0, 1, "(]")
     caught = np.sort(s[plus])[::-1]
     # The first k with k / n >= tpr.
     # ceil(tpr * n) would be one too many for tpr = 0.07, n = 100.
@@ -175,8 +175,9 @@ def conformal_threshold(calibration_scores: ArrayLike, level: float) -> float:
 
     the `k`-th smallest of the `n` calibration scores; infinity if `m` is 0, that is,
     :math:`n < 1/\alpha - 1`.  A new score, exchangeable with them, takes each of the `n + 1` ranks with equal
-    probability, so without ties :math:`P(s > t) = m / (n + 1) \le \alpha` exactly; ties only lower it.  For
-    one calibration sample the rate of false alarms is a draw from the law Beta(m, n + 1 - m).
+    probability, so without ties :math:`P(s > t) = m / (n + 1) \le \alpha` exactly; ties only lower it.  This is
+    an average over calibration samples.  If the calibration scores and all new ones are independent, of one
+    continuous law, then the rate of false alarms of one calibration sample is a draw from Beta(m, n + 1 - m).
 
     Parameters
     ----------
@@ -207,9 +208,7 @@ def conformal_threshold(calibration_scores: ArrayLike, level: float) -> float:
     (18.0, inf)
     """
     s = _calibration(calibration_scores)
-    alpha = float(real_array("level", level, ()))
-    if not 0 < alpha < 1:
-        raise ValueError(f"level must satisfy 0 < level < 1, got {alpha:g}")
+    alpha = check_number("level", level, 0, 1, "()")
     # The last m with m / (n + 1) <= level.
     # floor(level * (n + 1)) would be one too few for 0.29 and n = 99.
     m = int(
@@ -254,7 +253,7 @@ def conformal_p_values(calibration_scores: ArrayLike, scores: ArrayLike) -> Floa
     >>> conformal_p_values([1, 2, 3, 4], [0, 3, 5])
     array([1. , 0.6, 0.2])
     """
-    s, new = _calibration(calibration_scores), real_array("scores", scores, (None,))
+    s, new = _calibration(calibration_scores), _scores("scores", scores)
     smaller = np.searchsorted(s, new, side="left")
     return np.asarray((len(s) + 1 - smaller) / (len(s) + 1))
 
@@ -262,7 +261,8 @@ def conformal_p_values(calibration_scores: ArrayLike, scores: ArrayLike) -> Floa
 def _classes(
     scores: ArrayLike, positive: ArrayLike
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    s, plus = real_array("scores", scores, (None,)), np.asarray(positive)
+    """Return checked scores, and which of them belong to the positive class, neither class empty."""
+    s, plus = _scores("scores", scores), np.asarray(positive)
     if plus.dtype != bool:
         raise TypeError(
             f"positive must be boolean, True for the positive class, got {plus.dtype}"
@@ -279,7 +279,18 @@ def _classes(
 
 
 def _calibration(scores: ArrayLike) -> Floats:
-    s = real_array("calibration_scores", scores, (None,))
+    """Return checked calibration scores, at least one, sorted."""
+    s = _scores("calibration_scores", scores)
     if len(s) == 0:
         raise ValueError("calibration_scores must hold at least one score, got none")
     return np.sort(s)
+
+
+def _scores(name: str, value: ArrayLike) -> Floats:
+    """Return scores as finite float64 numbers that keep their order."""
+    s = real_array(name, value, (None,))
+    if np.asarray(value).dtype.kind in "iu" and (np.abs(s) >= 2.0**53).any():
+        raise ValueError(
+            f"{name} must lie below 2**53 where they are integers: float64 cannot tell larger ones apart"
+        )
+    return s

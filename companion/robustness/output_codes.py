@@ -1,11 +1,12 @@
-r"""Error-correcting output codes: many classes from binary learners, some of which may be wrong.
+r"""Error-correcting output codes: many classes from yes-or-no learners, some of which may be wrong.
 
-Give every class a code word of `L` bits and train one binary learner per bit.  To classify, let all learners
-speak and take the class whose word is nearest.  If any two words differ in at least `d` places, then up to
-:math:`\lfloor (d - 1) / 2 \rfloor` wrong learners change no decision.
+Give every class a code word of `L` bits and train one yes-or-no learner per bit.  To classify, ask all learners
+and take the class whose word is nearest to their answers.  If any two words differ in at least `d` places, then
+up to :math:`\lfloor (d - 1) / 2 \rfloor` wrong answers change no decision, whatever the learners are.
 
-The guarantee counts wrong bits.  It helps as far as the learners err on different inputs, so the *columns* of
-the code should differ as well: equal or complementary columns pose the same problem twice.
+The guarantee counts wrong *answers*, so it protects from faults; it helps against mistakes only as far as the
+learners err on different inputs.  Where a learner can name the class itself, a plain vote of several such
+learners is the longer code: :math:`n` votes for one class differ from those for another in `n` places.
 
 References
 ----------
@@ -15,50 +16,72 @@ codes. Journal of Artificial Intelligence Research 2.
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from companion.checks import check_integer, real_array
+from companion.checks import (
+    check_fitted,
+    check_generator,
+    check_integer,
+    real_array,
+)
 
-__all__ = ["ErrorCorrectingOutputCode", "bch_15_5", "choose_words", "minimum_distance"]
+__all__ = [
+    "ErrorCorrectingOutputCode",
+    "bch_15_5",
+    "choose_words",
+    "minimum_distance",
+    "nearest_word",
+]
 
 Bits = NDArray[np.uint8]
-Floats = NDArray[np.float64]
 
 
-def bch_15_5() -> Bits:
-    r"""Return the 32 words of the BCH code of length 15 and distance 7.
+def nearest_word(bits: ArrayLike, code: ArrayLike) -> NDArray[np.intp]:
+    r"""Return for each row of answers which code word differs from it in the fewest places.
 
-    They are the multiples of :math:`g(x) = x^{10} + x^8 + x^5 + x^4 + x^2 + x + 1` of degree below 15.
+    .. math:: \hat{k} = \arg\min_k\; \big| \{ j : b_j \ne C_{kj} \} \big|
+
+    Parameters
+    ----------
+    bits : (N, L) array_like of bits
+        The learners' answers, :math:`b`, perhaps with faults.
+    code : (K, L) array_like of bits
+        One word per class, :math:`C`.
 
     Returns
     -------
-    (32, 15) ndarray of uint8
-        The words; row `i` is the multiple by the polynomial whose coefficients are the bits of `i`.
+    (N,) ndarray of intp
+        The rows of `code`; the first of them where several are equally near.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no such array, or there is no word.
 
     References
     ----------
-    Bose, R. C. and Ray-Chaudhuri, D. K. (1960). On a class of error correcting binary group codes.
-    Information and Control 3(1).
+    Dietterich, T. G. and Bakiri, G. (1995). Solving multiclass learning problems via error-correcting output
+    codes. Journal of Artificial Intelligence Research 2.
 
     Examples
     --------
-    >>> minimum_distance(bch_15_5())
-    7
+    >>> nearest_word([[0, 1, 0], [1, 1, 0]], [[0, 0, 0], [1, 1, 1]])
+    array([0, 1])
     """
-    words = np.zeros((32, 15), dtype=np.uint8)
-    factor = np.arange(32)
-    for shift in range(5):
-        for power in (10, 8, 5, 4, 2, 1, 0):
-            words[:, 14 - shift - power] ^= (factor >> shift & 1).astype(np.uint8)
-    return words
+    code = _bits("code", code)
+    if len(code) == 0:
+        raise ValueError("code must hold at least one word, got none")
+    return _nearest(_bits("bits", bits, code.shape[1]), code)
 
 
 def minimum_distance(words: ArrayLike) -> int:
     r"""Return the least number of places in which two rows differ.
+
+    .. math:: d = \min_{i < k}\; \big| \{ j : C_{ij} \ne C_{kj} \} \big|
 
     Parameters
     ----------
@@ -83,25 +106,57 @@ def minimum_distance(words: ArrayLike) -> int:
     words = _bits("words", words)
     if len(words) < 2:
         raise ValueError(f"words must hold at least two rows, got {len(words)}")
-    first, second = np.triu_indices(len(words), 1)
-    return int(np.count_nonzero(words[first] != words[second], axis=1).min())
+    return min(
+        int(np.count_nonzero(words[i + 1 :] != word, axis=1).min())
+        for i, word in enumerate(words[:-1])
+    )
+
+
+def bch_15_5() -> Bits:
+    r"""Return the 32 words of the BCH code of length 15 and distance 7.
+
+    They are the multiples of :math:`g(x) = x^{10} + x^8 + x^5 + x^4 + x^2 + x + 1` of degree below 15.
+
+    Returns
+    -------
+    (32, 15) ndarray of uint8
+        The words; row `i` is the multiple by the polynomial whose coefficients are the bits of `i`.
+
+    References
+    ----------
+    Bose, R. C. and Ray-Chaudhuri, D. K. (1960). On a class of error correcting binary group codes.
+    Information and Control 3(1).
+
+    Examples
+    --------
+    >>> words = bch_15_5()
+    >>> words.shape, int(words[1:].sum(axis=1).min())
+    ((32, 15), 7)
+    """
+    words = np.zeros((32, 15), dtype=np.uint8)
+    factor = np.arange(32)
+    for shift in range(5):
+        for power in (10, 8, 5, 4, 2, 1, 0):
+            words[:, 14 - shift - power] ^= (factor >> shift & 1).astype(np.uint8)
+    return words
 
 
 def choose_words(
     words: ArrayLike, classes: int, rng: np.random.Generator, tries: int = 2000
 ) -> Bits:
-    r"""Pick rows of a code for some classes, so that the columns are problems as different as possible.
+    r"""Pick rows of a code for some classes, as far apart as random search finds.
 
-    Among random picks the first is kept for which the least of
+    Among random picks the first is kept whose distance :math:`d` is largest and, among those, whose columns
+    :math:`c_i` are problems as different as possible, which is where the least of
 
     .. math:: \min(|c_i - c_j|,\; K - |c_i - c_j|) \quad\text{and}\quad \min(|c_i|,\; K - |c_i|)
 
-    over all columns :math:`c_i \ne c_j` is largest: no two columns equal or complementary, none constant.
+    is largest.  A pick where that is zero has a constant column or asks one question twice; it is never kept.
 
     Parameters
     ----------
     words : (N, L) array_like of bits
-        The code, with at least two columns.
+        The code to pick from.
     classes : int
         How many words to pick, `K`, from 2 to `N`.
     rng : numpy.random.Generator
@@ -117,7 +172,7 @@ def choose_words(
     Raises
     ------
     TypeError, ValueError
-        If an argument is out of range, or every pick has a constant column or the same column twice.
+        If an argument is out of range, or no pick was without constant, equal and opposite columns.
 
     Examples
     --------
@@ -127,16 +182,17 @@ def choose_words(
     """
     words = _bits("words", words)
     K = check_integer("classes", classes, 2, len(words))
-    best, most = words[:K], 0.0
-    for _ in range(check_integer("tries", tries, 1)):
-        pick = words[rng.permutation(len(words))[:K]]
+    tries, rng = check_integer("tries", tries, 1), check_generator("rng", rng)
+    best, most = words[:0], (0.0, 0.0)
+    for _ in range(tries):
+        pick = words[rng.choice(len(words), K, replace=False)]
         # The last column is constant: no column may be like it.
         signs = np.hstack([1.0 - 2.0 * pick, np.ones((K, 1))])
-        agreement = np.abs(signs.T @ signs) - K * np.eye(signs.shape[1])
-        separation = (K - agreement.max()) / 2
-        if separation > most:
-            best, most = pick, separation
-    if most == 0:
+        separation = _least_distance(np.abs(signs.T @ signs), K)
+        distance = _least_distance(signs @ signs.T, signs.shape[1])
+        if separation > 0 and (distance, separation) > most:
+            best, most = pick, (distance, separation)
+    if len(best) == 0:
         raise ValueError(
             f"words must allow {K} rows without constant, equal or opposite columns"
         )
@@ -144,15 +200,16 @@ def choose_words(
 
 
 class ErrorCorrectingOutputCode:
-    r"""A classifier that decodes the answers of binary learners.
+    r"""A classifier that decodes the answers of yes-or-no learners.
 
     .. math:: \hat{y}(x) = \arg\min_k\; \big| \{ j : f_j(x) \ne C_{kj} \} \big|
 
     Parameters
     ----------
-    learner : object
-        Any binary classifier with ``fit(X, y)`` and ``predict(X)`` for labels 0 and 1.  It is copied for each
-        bit, and stays untrained itself.
+    make_learner : callable
+        ``make_learner(j)`` returns a new classifier for bit `j`, with ``fit(X, y)`` and ``predict(X)`` for the
+        labels 0 and 1.  Give learners that draw at random different seeds, or equal columns train equal
+        learners.
     code : (K, L) array_like of bits
         `C`, one word per class in the order of the sorted labels; no two rows equal, no column constant.
 
@@ -164,11 +221,13 @@ class ErrorCorrectingOutputCode:
         The sorted labels, after `fit`.
     learners : list
         The trained learners, one per bit, after `fit`.
+    features : int
+        How many features the inputs have, after `fit`.
 
     Raises
     ------
     TypeError, ValueError
-        If `code` is no such array or `learner` lacks a method.
+        If `code` is no such array or `make_learner` cannot be called.
 
     References
     ----------
@@ -179,193 +238,106 @@ class ErrorCorrectingOutputCode:
     --------
     >>> from sklearn.tree import DecisionTreeClassifier
     >>> code = [[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]]
-    >>> model = ErrorCorrectingOutputCode(DecisionTreeClassifier(random_state=0), code)
-    >>> bits = model.fit([[0.0], [1.0]], ["no", "yes"]).bits([[0.9]])
+    >>> model = ErrorCorrectingOutputCode(lambda j: DecisionTreeClassifier(random_state=j), code)
+    >>> model.fit([[0.0], [1.0]], ["no", "yes"]).predict([[0.9]])
+    array(['yes'], dtype='<U3')
+    >>> bits = model.bits([[0.9]])
     >>> bits[:, [0, 4]] ^= 1  # two of six learners break
-    >>> model.decode(bits)
+    >>> model.classes[nearest_word(bits, code)]
     array(['yes'], dtype='<U3')
     """
 
-    def __init__(self, learner: Any, code: ArrayLike) -> None:
-        if not (hasattr(learner, "fit") and hasattr(learner, "predict")):
-            raise TypeError(f"learner must have fit and predict, got {learner!r}")
-        self.learner, self.code = learner, _class_words(code)
-        self.learners: list[Any] = []
+    def __init__(self, make_learner: Callable[[int], Any], code: ArrayLike) -> None:
+        if not callable(make_learner):
+            raise TypeError(
+                "make_learner must be a function of the bit's number that returns a new classifier, "
+                f"got {make_learner!r}"
+            )
+        self.make_learner, self.code = make_learner, _bits("code", code)
+        if len(self.code) < 2 or minimum_distance(self.code) == 0:
+            raise ValueError("code must hold at least two rows, no two of them equal")
+        constant = (self.code == self.code[0]).all(axis=0)
+        if constant.any():
+            raise ValueError(
+                f"code must have no constant column, column {constant.argmax()} is one"
+            )
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> ErrorCorrectingOutputCode:
-        """Train one copy of the learner on each bit of the labels' words.
+        """Train a learner for each bit of the labels' words.
 
-        Parameters
-        ----------
-        X : (N, F) array_like
-            The inputs.
-        y : (N,) array_like
-            The labels; as many different ones as `code` has rows.
-
-        Returns
-        -------
-        ErrorCorrectingOutputCode
-            This classifier.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `X` is not finite, the lengths differ or the number of classes is another.
-
-        Examples
-        --------
-        >>> from sklearn.tree import DecisionTreeClassifier
-        >>> code = [[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]]
-        >>> model = ErrorCorrectingOutputCode(DecisionTreeClassifier(), code)
-        >>> len(model.fit([[0.0], [1.0]], ["no", "yes"]).learners)
-        6
+        `X` is (N, F) and finite; `y` holds N labels, as many different ones as `code` has rows.  Returns the
+        classifier itself.
         """
-        X, classes, index = _labelled(X, y, len(self.code))
-        learners = [copy.deepcopy(self.learner) for _ in self.code.T]
+        X = real_array("X", X, (None, None))
+        classes, index = _sorted_labels(y, len(X), len(self.code))
+        learners = [self.make_learner(j) for j in range(self.code.shape[1])]
+        if not all(hasattr(f, "fit") and hasattr(f, "predict") for f in learners):
+            raise TypeError(
+                f"make_learner must return classifiers with fit and predict, got {learners[0]!r}"
+            )
+        if len({id(learner) for learner in learners}) < len(learners):
+            raise ValueError("make_learner must return a new classifier for each bit")
         for learner, column in zip(learners, self.code.T, strict=True):
             learner.fit(X, column[index])
-        self.classes, self.learners = classes, learners
-        self._features = X.shape[1]
+        self.classes, self.learners, self.features = classes, learners, X.shape[1]
         return self
 
     def bits(self, X: ArrayLike) -> Bits:
-        """Ask every learner for its bit.
-
-        Parameters
-        ----------
-        X : (N, F) array_like
-            The inputs.
-
-        Returns
-        -------
-        (N, L) ndarray of uint8
-            The answers, before decoding.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is not fitted, `X` is not finite or has another number of features.
-
-        Examples
-        --------
-        >>> from sklearn.tree import DecisionTreeClassifier
-        >>> code = [[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]]
-        >>> model = ErrorCorrectingOutputCode(DecisionTreeClassifier(), code)
-        >>> model = model.fit([[0.0], [1.0]], ["no", "yes"])
-        >>> model.bits([[0.1]])
-        array([[0, 0, 0, 1, 1, 1]], dtype=uint8)
-        """
-        _check_fitted(self.learners)
-        X = real_array("X", X, (None, self._features))
+        """Return the learners' answers for (N, F) inputs: an (N, L) array of 0 and 1, not yet decoded."""
+        check_fitted(self, "learners")
+        X = real_array("X", X, (None, self.features))
         answers = [learner.predict(X) for learner in self.learners]
+        for answer in answers:
+            if np.shape(answer) != (len(X),):
+                raise ValueError(
+                    f"a learner must give {len(X)} answers, got shape {np.shape(answer)}"
+                )
         return _bits("the learners' answers", np.column_stack(answers))
 
-    def decode(self, bits: ArrayLike) -> NDArray[Any]:
-        """Return the labels whose words are nearest; the first of them where several are.
-
-        Parameters
-        ----------
-        bits : (N, L) array_like of bits
-            The learners' answers, perhaps with faults.
-
-        Returns
-        -------
-        (N,) ndarray
-            The labels.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is not fitted or `bits` is no such array.
-
-        Examples
-        --------
-        >>> from sklearn.tree import DecisionTreeClassifier
-        >>> code = [[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]]
-        >>> model = ErrorCorrectingOutputCode(DecisionTreeClassifier(), code)
-        >>> model = model.fit([[0.0], [1.0]], ["no", "yes"])
-        >>> model.decode([[0, 1, 0, 1, 1, 0]])
-        array(['no'], dtype='<U3')
-        """
-        _check_fitted(self.learners)
-        bits = _bits("bits", bits, self.code.shape[1])
-        distance = np.count_nonzero(bits[:, None] != self.code, axis=2)  # (N, K)
-        return np.asarray(self.classes[distance.argmin(axis=1)])
-
     def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """Classify some inputs.
-
-        Parameters
-        ----------
-        X : (N, F) array_like
-            The inputs.
-
-        Returns
-        -------
-        (N,) ndarray
-            The labels.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If it is not fitted, `X` is not finite or has another number of features.
-
-        Examples
-        --------
-        >>> from sklearn.tree import DecisionTreeClassifier
-        >>> code = [[0, 0, 0, 1, 1, 1], [1, 1, 1, 0, 0, 0]]
-        >>> model = ErrorCorrectingOutputCode(DecisionTreeClassifier(), code)
-        >>> model = model.fit([[0.0], [1.0]], ["no", "yes"])
-        >>> model.predict([[0.1], [0.9]])
-        array(['no', 'yes'], dtype='<U3')
-        """
-        return self.decode(self.bits(X))
+        """Return the labels of (N, F) inputs: those whose words are nearest to the learners' answers."""
+        bits = self.bits(X)
+        return np.asarray(self.classes[_nearest(bits, self.code)])
 
 
-def _labelled(X: ArrayLike, y: ArrayLike, K: int) -> tuple[Floats, Any, Any]:
-    """Return checked inputs, the sorted labels, and which of them each input has."""
-    X, y = real_array("X", X, (None, None)), np.asarray(y)
-    if y.shape != X.shape[:1]:
+def _bits(name: str, value: ArrayLike, length: int | None = None) -> Bits:
+    """Return a checked table of bits, copied."""
+    array = real_array(name, value, (None, length))
+    if ((array != 0) & (array != 1)).any():
+        raise ValueError(f"{name} must hold 0 and 1 only, got something else")
+    return array.astype(np.uint8)
+
+
+def _nearest(bits: Bits, code: Bits) -> NDArray[np.intp]:
+    """Return the row of `code` nearest to each row of `bits`, the first of equals."""
+    # |b - c| = |b| + |c| - 2 b.c, and |b| is the same for every word.  In whole numbers, so exact.
+    products = bits.astype(np.float64) @ code.T.astype(np.float64)
+    return np.asarray(np.argmin(code.sum(axis=1) - 2 * products, axis=1))
+
+
+def _least_distance(products: NDArray[np.float64], length: int) -> float:
+    """Return the least distance of two sign vectors, from the table of their inner products."""
+    np.fill_diagonal(products, -length)
+    return float(length - products.max()) / 2
+
+
+def _sorted_labels(y: ArrayLike, N: int, K: int) -> tuple[Any, NDArray[np.intp]]:
+    """Return the `K` sorted labels, and which of them each of `N` rows has."""
+    try:
+        y = np.asarray(y)
+        classes, index = np.unique(y, return_inverse=True)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"y must hold labels that can be sorted: {error}") from None
+    if y.shape != (N,):
         raise ValueError(
-            f"y must hold one label for each of {len(X)} rows, got shape {y.shape}"
+            f"y must hold one label for each of {N} rows, got shape {y.shape}"
         )
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
+    # NaN and NaT differ from themselves, also inside an array of objects.
+    lost = ~np.isfinite(classes) if y.dtype.kind in "fc" else classes != classes
+    if lost.any():
         raise ValueError("y must be finite, got NaN or infinity")
-    classes, index = np.unique(y, return_inverse=True)
     if len(classes) != K:
         raise ValueError(
             f"y must have {K} classes, one per row of code, got {len(classes)}"
         )
-    return X, classes, index
-
-
-def _class_words(code: ArrayLike) -> Bits:
-    words = _bits("code", code)
-    if len(words) < 2 or minimum_distance(words) == 0:
-        raise ValueError("code must hold at least two rows, no two of them equal")
-    constant = (words == words[0]).all(axis=0)
-    if constant.any():
-        raise ValueError(
-            f"code must have no constant column, column {constant.argmax()} is one"
-        )
-    return words
-
-
-def _check_fitted(learners: list[Any]) -> None:
-    if not learners:
-        raise ValueError("the classifier must be fitted first, call fit")
-
-
-def _bits(name: str, value: ArrayLike, length: int | None = None) -> Bits:
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"{name} must hold bits, got {array.dtype}")
-    if array.ndim != 2 or 0 in array.shape[1:]:
-        raise ValueError(f"{name} must be a table of bits, got shape {array.shape}")
-    if ((array != 0) & (array != 1)).any():
-        raise ValueError(f"{name} must hold 0 and 1 only, got something else")
-    if length not in (None, array.shape[1]):
-        raise ValueError(
-            f"{name} must have rows of length {length}, got shape {array.shape}"
-        )
-    return array.astype(np.uint8)
+    return classes, index.reshape(-1)

@@ -78,9 +78,15 @@ class PCAResidual:
         X = check_table("X", X, rows=self.components)
         check_integer("components", self.components, 1, X.shape[1])
         centre = X[0] + (X - X[0]).mean(axis=0)  # exact where a feature is constant
-        scale = float(np.abs(X - centre).max()) or 1.0
-        triangle = np.linalg.qr((X - centre) / scale, mode="r")
-        _, sigma, directions = np.linalg.svd(triangle, full_matrices=False)
+        z = X - centre
+        scale = float(max(z.max(), -z.min())) or 1.0
+        z /= scale
+        variances, vectors = np.linalg.eigh(z.T @ z)
+        sigma, directions = np.sqrt(np.maximum(variances[::-1], 0)), vectors.T[::-1]
+        if sigma[self.components - 1] < 1e-4 * sigma[0]:
+            # Squares lose the digits of small variances.
+            triangle = np.linalg.qr(z, mode="r")
+            _, sigma, directions = np.linalg.svd(triangle, full_matrices=False)
         varies = sigma > max(X.shape) * np.finfo(np.float64).eps * sigma[0]
         self._directions = directions[: self.components][varies[: self.components]]
         self._centre, self._scale, self._columns = centre, scale, X.shape[1]
@@ -92,14 +98,17 @@ class PCAResidual:
 
     def score(self, X: ArrayLike) -> Floats:
         """Return the distances of new samples (N, d) from the plane, in the features' unit."""
-        return np.asarray(np.linalg.norm(self._residual(X), axis=1) * self._scale)
+        z = self._residual(X)
+        return np.asarray(np.sqrt(np.einsum("nd,nd->n", z, z)) * self._scale)
 
     def _residual(self, X: ArrayLike) -> Floats:
         check_fitted(self, "_columns")
         X = check_table("X", X, self._columns)
         with np.errstate(over="ignore"):
-            z = np.clip((X - self._centre) / self._scale, -1e100, 1e100)
-        return np.asarray(z - z @ self._directions.T @ self._directions)
+            z = (X - self._centre) / self._scale
+        z = np.clip(z, -1e100, 1e100, out=z)
+        z -= (z @ self._directions.T) @ self._directions
+        return np.asarray(z)
 
 
 class Autoencoder:
@@ -176,7 +185,8 @@ class Autoencoder:
 
     def score(self, X: ArrayLike) -> Floats:
         """Return how far new samples (N, d) are from their rebuilt selves, in the features' unit."""
-        return np.asarray(np.linalg.norm(self._residual(X), axis=1) * self._scale)
+        z = self._residual(X)
+        return np.asarray(np.sqrt(np.einsum("nd,nd->n", z, z)) * self._scale)
 
     def _trained(self, z: torch.Tensor) -> nn.Module:
         """Minimise the mean squared error of the rows of `z` and return the network, in float64."""

@@ -1,4 +1,4 @@
-"""Metrics beside scikit-learn, false alarms beside their exact law and beside those of the libraries."""
+"""Metrics beside scikit-learn, false alarms beside their exact law, and with pyod's thresholds."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from math import floor
 from typing import Any
 
 import numpy as np
+from pyod.models.gmm import GMM
+from pyod.models.iforest import IForest
+from pyod.models.kde import KDE
 from pyod.models.knn import KNN
+from pyod.models.lof import LOF
+from pyod.models.mcd import MCD
+from pyod.models.ocsvm import OCSVM
+from pyod.models.pca import PCA
 from scipy import stats
 from sklearn import metrics
-from sklearn.covariance import EllipticEnvelope
+from sklearn.covariance import EmpiricalCovariance
 from sklearn.datasets import load_digits
+from sklearn.neighbors import NearestNeighbors
 
-from companion.robustness.anomaly_detection import (
-    Autoencoder,
-    IsolationForest,
-    LocalOutlierFactor,
-    Mahalanobis,
-    NearestNeighbours,
-    PCAResidual,
-)
 from companion.robustness.calibrated_alarms import (
     auroc,
     average_precision,
@@ -38,7 +38,7 @@ def measure() -> dict[str, Any]:
         "agreement": _agreement(),
         "false_alarms": _false_alarms(),
         "detectors": _detectors(),
-        "libraries": _libraries(),
+        "own_row": _own_row(),
         "digits_law": _digits_law(),
         "fpr_conventions": _fpr_conventions(),
         "speed": _speed(),
@@ -88,14 +88,14 @@ def _false_alarms(
         alarms = np.empty(runs, int)
         for i in range(runs):
             X = rng.normal(size=(n, d))
-            detector = Mahalanobis().fit(X)
-            seen, new = detector.score(X), detector.score(rng.normal(size=(fresh, d)))
+            score = EmpiricalCovariance().fit(X).mahalanobis
+            seen, new = score(X), score(rng.normal(size=(fresh, d)))
             rate["training_quantile"] += (
                 float((new > np.quantile(seen, 1 - level)).mean()) / runs
             )
             higher = np.quantile(seen, 1 - level, method="higher")
             rate["training_quantile_higher"] += float((new > higher).mean()) / runs
-            calibration = detector.score(rng.normal(size=(n, d)))
+            calibration = score(rng.normal(size=(n, d)))
             alarms[i] = (new > conformal_threshold(calibration, level)).sum()
         out[f"n={n}"] = {**rate, **_against_law(alarms, n, fresh, level)}
     return out
@@ -124,62 +124,67 @@ def _against_law(alarms: Any, n: int, fresh: int, level: float) -> dict[str, flo
     }
 
 
-def _detectors(n: int = 100, d: int = 30, level: float = 0.05) -> dict[str, Any]:
-    """Train on n normal rows: the rate of alarms with a quantile of the same rows' scores and conformal."""
-    makers: dict[str, tuple[Any, int]] = {
-        "Mahalanobis": (lambda i: Mahalanobis(), 400),
-        "NearestNeighbours": (lambda i: NearestNeighbours(5), 400),
-        "LocalOutlierFactor": (lambda i: LocalOutlierFactor(20), 400),
-        "IsolationForest": (lambda i: IsolationForest(seed=i), 200),
-        "PCAResidual(20)": (lambda i: PCAResidual(20), 400),
-        "Autoencoder(8)": (lambda i: Autoencoder(8, steps=500, seed=i), 20),
+def _detectors(
+    runs: int = 200, n: int = 100, d: int = 30, level: float = 0.05
+) -> dict[str, Any]:
+    """pyod's detectors fitted to n normal rows: alarms on new rows of the same law, with two thresholds.
+
+    The library's own, `contamination=0.05`, and a conformal one from n further rows.
+    """
+    makers: dict[str, Any] = {
+        "KNN": lambda i: KNN(contamination=level),
+        "LOF": lambda i: LOF(contamination=level),
+        "IForest": lambda i: IForest(contamination=level, random_state=i),
+        "PCA": lambda i: PCA(contamination=level),
+        "MCD": lambda i: MCD(contamination=level, random_state=i),
+        "OCSVM": lambda i: OCSVM(contamination=level),
+        "GMM": lambda i: GMM(contamination=level, random_state=i),
+        "KDE": lambda i: KDE(contamination=level),
     }
-    out: dict[str, Any] = {"rows": n, "dimensions": d, "level": level}
-    for name, (make, runs) in makers.items():
-        rng, naive, conformal, apart = np.random.default_rng(0), [], [], []
+    rates: dict[str, Any] = {}
+    for name, make in makers.items():
+        rng = np.random.default_rng(0)
+        library, conformal = np.empty(runs), np.empty(runs)
         for i in range(runs):
             X, calibration, new = (rng.normal(size=(m, d)) for m in (n, n, 200))
-            detector = make(i).fit(X)
-            score = detector.score(new)
-            naive.append((score > np.quantile(detector.score(X), 1 - level)).mean())
-            conformal.append(
-                (score > conformal_threshold(detector.score(calibration), level)).mean()
-            )
-            if hasattr(detector, "training_scores"):
-                apart.append(
-                    (score > np.quantile(detector.training_scores(), 1 - level)).mean()
-                )
-        out[name] = {
-            "resamples": runs,
-            "training_quantile": float(np.mean(naive)),
-            "training_quantile_without_itself": float(np.mean(apart))
-            if apart
-            else None,
-            "conformal": float(np.mean(conformal)),
-        }
-    return out
-
-
-def _libraries(runs: int = 100, n: int = 100, d: int = 30) -> dict[str, Any]:
-    """Share of new normal rows called outliers with `contamination=0.05`, nothing but normal rows fitted."""
-    rng, rates = (
-        np.random.default_rng(0),
-        {"pyod KNN": [], "sklearn EllipticEnvelope": []},
-    )
-    for i in range(runs):
-        X, new = rng.normal(size=(n, d)), rng.normal(size=(200, d))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            rates["pyod KNN"].append(KNN(contamination=0.05).fit(X).predict(new).mean())
-            envelope = EllipticEnvelope(contamination=0.05, random_state=i).fit(X)
-            rates["sklearn EllipticEnvelope"].append(
-                (envelope.predict(new) == -1).mean()
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                detector = make(i).fit(X)
+                library[i] = detector.predict(new).mean()
+                score = detector.decision_function(new)
+                kept = detector.decision_function(calibration)
+            conformal[i] = (score > conformal_threshold(kept, level)).mean()
+        rates[name] = {"library": _mean(library), "conformal": _mean(conformal)}
     return {
         "resamples": runs,
         "rows": n,
         "dimensions": d,
-        **{k: float(np.mean(v)) for k, v in rates.items()},
+        "level": level,
+        "rate": rates,
+    }
+
+
+def _own_row(runs: int = 200, n: int = 100, d: int = 30) -> dict[str, Any]:
+    """Fifth nearest neighbour, 5 % training quantile: a row's own copy among its neighbours, and left out."""
+    rng, counted, left_out = np.random.default_rng(0), np.empty(runs), np.empty(runs)
+    for i in range(runs):
+        X, new = rng.normal(size=(n, d)), rng.normal(size=(200, d))
+        score = _fifth_neighbour(X)
+        counted[i] = (score(new) > np.quantile(score(X), 0.95)).mean()
+        left_out[i] = (score(new) > np.quantile(score(None), 0.95)).mean()
+    return {"resamples": runs, "counted": _mean(counted), "left out": _mean(left_out)}
+
+
+def _fifth_neighbour(X: Any) -> Any:
+    """Return the score "distance to the fifth nearest row of X"; with None, of its own rows, left out."""
+    search = NearestNeighbors(n_neighbors=5).fit(X)
+    return lambda rows: search.kneighbors(rows)[0][:, -1]
+
+
+def _mean(rates: Any) -> dict[str, float]:
+    return {
+        "mean": float(rates.mean()),
+        "error": float(rates.std(ddof=1) / len(rates) ** 0.5),
     }
 
 
@@ -195,10 +200,10 @@ def _digits_law(runs: int = 1000) -> dict[str, Any]:
             fit, calibration, new = np.split(
                 normal[order[: 300 + n + 200]], [300, 300 + n]
             )
-            detector = NearestNeighbours(5).fit(fit)
-            threshold = conformal_threshold(detector.score(calibration), level)
-            alarms[i] = (detector.score(new) > threshold).sum()
-            found[i] = (detector.score(strange) > threshold).mean()
+            score = _fifth_neighbour(fit)
+            threshold = conformal_threshold(score(calibration), level)
+            alarms[i] = (score(new) > threshold).sum()
+            found[i] = (score(strange) > threshold).mean()
         out[f"n={n}, level={level}"] = {
             **_against_law(alarms, n, 200, level),
             "found": float(found.mean()),
@@ -213,16 +218,10 @@ def _fpr_conventions(runs: int = 20) -> dict[str, Any]:
     for seed in range(runs):
         order = np.random.default_rng(seed).permutation(np.flatnonzero(digit < 8))
         new = np.concatenate([order[700:], np.flatnonzero(digit >= 8)])
-        score = NearestNeighbours(5).fit(X[order[:700]]).score(X[new])
+        score = _fifth_neighbour(X[order[:700]])(X[new])
         catch.append(fpr_at_tpr(score, digit[new] >= 8, 0.95))
         keep.append(fpr_at_tpr(-score, digit[new] < 8, 0.95))
-    return {
-        "seeds": runs,
-        "anomalous_positive": float(np.mean(catch)),
-        "anomalous_positive_sd": float(np.std(catch, ddof=1)),
-        "normal_positive": float(np.mean(keep)),
-        "normal_positive_sd": float(np.std(keep, ddof=1)),
-    }
+    return {"seeds": runs, "anomalous_positive": catch, "normal_positive": keep}
 
 
 def _speed() -> dict[str, Any]:

@@ -6,9 +6,10 @@ from math import ceil, floor, inf
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import sparse, stats
 from sklearn import metrics
 
 from companion.robustness.anomaly_detection import Mahalanobis
@@ -250,7 +251,192 @@ def test_false_alarms_follow_the_exact_law_and_a_training_quantile_fails():
     assert 0.54 < naive.mean() < 0.58
 
 
+# --- Scores of every kind
+
+METRICS = {
+    "auroc": auroc,
+    "average_precision": average_precision,
+    "fpr_at_tpr": lambda s, p: fpr_at_tpr(s, p, 0.6),
+}
+INTEGERS = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.int64]
+INTEGERS += [np.uint64]
+SCORES = np.array([0, 7, 100, 100, 3, 127, 1, 50])
+POSITIVE = np.array([0, 1, 1, 0, 0, 1, 1, 0], bool)
+
+
+@pytest.mark.parametrize("kind", INTEGERS)
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_integer_scores_of_every_width_rank_as_the_same_floats(metric, kind):
+    assert metric(SCORES.astype(kind), POSITIVE) == metric(SCORES * 1.0, POSITIVE)
+
+
+@pytest.mark.parametrize("kind", INTEGERS)
+def test_integer_calibration_scores_give_the_same_threshold_and_p_values(kind):
+    s, f = SCORES.astype(kind), SCORES * 1.0
+    assert conformal_threshold(s, 0.3) == conformal_threshold(f, 0.3)
+    np.testing.assert_array_equal(conformal_p_values(s, s), conformal_p_values(f, f))
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-170, 1.0, 1e170, 1e306])
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_no_metric_depends_on_the_scale_of_the_scores(metric, scale):
+    assert metric(SCORES * scale, POSITIVE) == metric(SCORES, POSITIVE)
+
+
+def test_scores_at_both_ends_of_float64_are_ranked_without_a_warning():
+    big = np.finfo(np.float64).max
+    scores, positive = [-big, big, 0.0, big], [False, True, False, False]
+    assert auroc(scores, positive) == pytest.approx(2.5 / 3, abs=1e-15)
+    assert average_precision(scores, positive) == 0.5
+    assert fpr_at_tpr(scores, positive, 1) == pytest.approx(1 / 3, abs=1e-15)
+    assert conformal_threshold([-big, 0.0, big], 0.5) == 0.0
+    np.testing.assert_array_equal(
+        conformal_p_values([-big, 0.0, big], [-big, big]), [1.0, 0.5]
+    )
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-170, 1e170, 1e306])
+def test_thresholds_scale_with_the_scores_and_p_values_do_not(scale):
+    s = SCORES * scale
+    assert conformal_threshold(s, 0.3) == conformal_threshold(SCORES, 0.3) * scale
+    np.testing.assert_array_equal(
+        conformal_p_values(s, s), conformal_p_values(SCORES, SCORES)
+    )
+
+
+def test_zero_and_minus_zero_are_a_tie():
+    for metric, tied in ((auroc, 0.5), (average_precision, 0.5)):
+        assert metric([0.0, -0.0], [True, False]) == tied
+        assert metric([-0.0, 0.0], [True, False]) == tied
+    assert conformal_p_values([0.0, -0.0, 0.0], [-0.0])[0] == 1
+    assert fpr_at_tpr([0.0, -0.0], [True, False], 0.5) == 1
+
+
+def test_equal_scores_ring_no_alarm_and_rank_as_chance():
+    level = np.full(50, 3.0)
+    positive = np.arange(50) < 5
+    assert auroc(level, positive) == 0.5
+    assert average_precision(level, positive) == pytest.approx(0.1, abs=1e-15)
+    assert not (level > conformal_threshold(level, 0.1)).any()
+    assert (conformal_p_values(level, level) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("scores", "rate"),
+    [
+        (range(10), 0.2),
+        ([0, 0, 0, 0, 0, 1, 2, 3, 4, 4], 0.2),
+        ([0, 0, 0, 0, 0, 0, 1, 4, 4, 4], 0),
+        ([0] * 10, 0),
+    ],
+)
+def test_ties_only_lower_the_rate_of_false_alarms(scores, rate):
+    scores = np.array(scores)
+    rings = [
+        scores[i] > conformal_threshold(np.delete(scores, i), 0.2) for i in range(10)
+    ]
+    assert np.mean(rings) == rate
+
+
+def _rates(scores, n):
+    """Share of false alarms among the later columns, calibrated on the first `n`."""
+    return np.array([np.mean(s[n:] > conformal_threshold(s[:n], 0.1)) for s in scores])
+
+
+def test_the_average_needs_less_than_the_beta_law():
+    rng, n, fresh, runs = np.random.default_rng(0), 19, 50, 4000
+    law = stats.betabinom(fresh, 2, n + 1 - 2)
+    own = rng.normal(size=(runs, n + fresh))
+    # One shift for all: every order of all scores is equally probable, so the law stays.
+    together = own + 3 * rng.normal(size=(runs, 1))
+    # Every score has a shift of its own, but the new ones share theirs, as the rows of one patient do.
+    shifts = 3 * rng.normal(size=(runs, n + fresh))
+    shifts[:, n:] = shifts[:, n:][:, :1]
+    rates = [_rates(scores, n) for scores in (own, together, own + shifts)]
+    for rate in rates:  # four standard errors of the mean
+        assert abs(rate.mean() - 0.1) < 4 * rate.std() / runs**0.5
+    # The excess kurtosis of the law is below 2, so that a measured spread errs by at most
+    # sqrt((2 + 2) / 4 / runs) = 1.6 %; four times that.
+    assert law.stats("k") < 2
+    for rate in rates[:2]:
+        assert rate.std() == pytest.approx(law.std() / fresh, rel=0.064)
+    assert rates[2].std() > 2 * law.std() / fresh
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_read_only_input_works_and_nothing_is_changed(metric):
+    scores, positive = SCORES * 1.0, POSITIVE.copy()
+    for array in (scores, positive):
+        array.flags.writeable = False
+    value = metric(scores, positive)
+    assert value == metric(SCORES * 1.0, POSITIVE)
+    assert conformal_threshold(scores, 0.3) == conformal_threshold(SCORES * 1.0, 0.3)
+    conformal_p_values(scores, scores)
+    np.testing.assert_array_equal(scores, SCORES)
+
+
 # --- Bad input
+
+
+ODD_SCORES = [
+    (sparse.csr_array(np.ones((1, 3))), TypeError),
+    (torch.ones(3, requires_grad=True), TypeError),
+    (None, TypeError),
+    ([1 + 2j, 0, 1], TypeError),
+    ([[1], [2, 3]], TypeError),
+    (np.array([2**53, 2**53 + 1, 0]), ValueError),
+    (np.array([-(2**53), 1, 0]), ValueError),
+    (np.array([2**63, 2**63 + 1, 0], np.uint64), ValueError),
+    (np.array([True, False, True])[:, None], ValueError),
+]
+
+
+@pytest.mark.parametrize(("scores", "error"), ODD_SCORES)
+def test_odd_scores_are_refused_by_name(scores, error):
+    positive = [True, False, True]
+    for metric in METRICS.values():
+        with pytest.raises(error, match="^scores must"):
+            metric(scores, positive)
+    with pytest.raises(error, match="^calibration_scores must"):
+        conformal_threshold(scores, 0.1)
+    with pytest.raises(error, match="^calibration_scores must"):
+        conformal_p_values(scores, [1.0])
+    with pytest.raises(error, match="^scores must"):
+        conformal_p_values([1.0], scores)
+
+
+@pytest.mark.parametrize(
+    "positive",
+    [
+        sparse.csr_array(np.ones((1, 3))),
+        torch.ones(3),
+        None,
+        ["a", "b", "a"],
+        np.array([0, 1, 1], np.uint8),
+    ],
+)
+def test_the_positive_class_must_be_boolean(positive):
+    for metric in METRICS.values():
+        with pytest.raises(TypeError, match="^positive must be boolean"):
+            metric([1, 2, 3], positive)
+
+
+def test_a_tensor_of_booleans_names_the_positive_class():
+    assert auroc(torch.tensor([1.0, 2.0]), torch.tensor([False, True])) == 1
+
+
+@pytest.mark.parametrize("share", [True, "0.5", None, [0.5], 1j, np.array([0.1, 0.2])])
+def test_levels_and_shares_must_be_single_numbers(share):
+    with pytest.raises((TypeError, ValueError), match="^level must"):
+        conformal_threshold([1, 2, 3], share)
+    with pytest.raises((TypeError, ValueError), match="^tpr must"):
+        fpr_at_tpr([1, 2], [True, False], share)
+
+
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.5), np.array(0.5)])
+def test_levels_may_be_numpy_numbers(number):
+    assert conformal_threshold([1, 2, 3], number) == conformal_threshold([1, 2, 3], 0.5)
+    assert fpr_at_tpr([1, 2], [True, False], number) == 1
 
 
 @pytest.mark.parametrize(
