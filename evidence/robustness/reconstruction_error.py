@@ -22,11 +22,11 @@ PEERS = ["scikit-learn", "pyod"]
 def measure() -> dict[str, Any]:
     """Return everything the lesson shows as recorded; raise where an agreement fails."""
     return {
+        "speed": speed(),
         "agreement": agreement(),
         "linear": linear(),
         "arc": arc(),
         "one digit": one_digit(),
-        "speed": speed(),
     }
 
 
@@ -92,31 +92,31 @@ def arc(runs: int = 20) -> dict[str, Any]:
 
 
 def one_digit(runs: int = 5) -> dict[str, Any]:
-    """Fit half of the images of a digit, score the other half and all other digits; each setting, each digit."""
+    """Fit half of the images of a digit, score the other half and all other digits; equal ranks, mean of ten.
+
+    The network's setting is the best of four that were tried on the first seed; the plane has nothing to set.
+    """
     X, digit = load_digits(return_X_y=True)
-    makers: dict[str, Callable[[int], Any]] = {
-        "plane": lambda i: PCAResidual(16),
-        "network, 48 hidden": lambda i: Autoencoder(16, (48,), 800, seed=i),
-        "network, 48 hidden, long": lambda i: Autoencoder(16, (48,), 1600, seed=i),
+    makers: dict[str, Callable[[int, int], Any]] = {
+        "plane": lambda k, i: PCAResidual(k),
+        "network": lambda k, i: Autoencoder(k, (128,), 1500, 0.003, seed=i),
     }
-    areas = np.empty((len(makers), runs, 10))
-    for i in range(runs):
-        for d in range(10):
-            rng = np.random.default_rng(100 * i + d)
-            own = rng.permutation(np.flatnonzero(digit == d))
-            fit, kept = own[: len(own) // 2], own[len(own) // 2 :]
-            new = np.concatenate([kept, np.flatnonzero(digit != d)])
-            for m, make in enumerate(makers.values()):
-                score = make(i).fit(X[fit]).score(X[new])
-                areas[m, i, d] = roc_auc_score(digit[new] != d, score)
-    return {
-        "seeds": runs,
-        "components": 16,
-        "auroc": {n: areas[m].mean(axis=1).tolist() for m, n in enumerate(makers)},
-        "worst digit": {
-            n: float(areas[m].mean(axis=0).min()) for m, n in enumerate(makers)
-        },
-    }
+    auroc: dict[str, dict[str, list[float]]] = {}
+    for k in (4, 16, 32):
+        areas = np.empty((len(makers), runs, 10))
+        for i in range(runs):
+            for d in range(10):
+                rng = np.random.default_rng(100 * i + d)
+                own = rng.permutation(np.flatnonzero(digit == d))
+                fit, kept = own[: len(own) // 2], own[len(own) // 2 :]
+                new = np.concatenate([kept, np.flatnonzero(digit != d)])
+                for m, make in enumerate(makers.values()):
+                    score = make(k, i).fit(X[fit]).score(X[new])
+                    areas[m, i, d] = roc_auc_score(digit[new] != d, score)
+        auroc[str(k)] = {
+            n: areas[m].mean(axis=1).tolist() for m, n in enumerate(makers)
+        }
+    return {"seeds": runs, "auroc": auroc}
 
 
 def speed() -> list[dict[str, Any]]:
@@ -130,7 +130,7 @@ def speed() -> list[dict[str, Any]]:
     for name, X in tables.items():
         work: dict[str, Callable[[], object]] = {
             "ours": lambda X=X: PCAResidual(5).fit(X).score(X),
-            "theirs": lambda X=X: _residual(PCA(5, svd_solver="full").fit(X), X),
+            "theirs": lambda X=X: _residual(PCA(5).fit(X), X),
         }
         rows.append(_compared(f"plane, {name}", "scikit-learn", work, 9))
     X = load_digits().data[:1280]  # ten batches of 128 rows
