@@ -20,7 +20,7 @@
 # The PCA residual and the autoencoder: squeeze a sample, rebuild it, and look at what got lost.
 #
 # In March 2005 a tower of the refinery in Texas City was filled for three hours with nothing drained from it, while its level gauge showed a level that slowly fell.
-# The tower overflowed, the vapour exploded, and 15 people died; no display set the flow in against the flow out {cite}`csb2007`.
+# The tower overflowed, the vapour exploded, and 15 people died; the operators' display had not shown the flow in beside the flow out {cite}`csb2007`.
 #
 # **How can a machine notice that numbers which look fine one by one cannot be true together?**
 #
@@ -101,7 +101,7 @@ fig.colorbar(shown, ax=axes, label="share of samples rebuilt better")
 plt.show()
 
 # %% [markdown]
-# The line runs straight through the arc, so it rebuilds the star as well as anything, and only the network has bent itself along the samples.
+# The line runs straight through the middle of the arc, so it rebuilds the star better than most normal samples, and only the network has bent itself along the samples.
 # You could now conclude that the network is the better detector, and the second half of this page is there to stop you.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -222,37 +222,43 @@ show_source(Autoencoder)
 # %% [markdown]
 # ## Real data: one digit is normal
 #
-# Does the bent plane pay off on real data?
+# Does bending pay off on real data?
 # Let the images of a single handwritten digit be normal, 64 pixels each, fit half of them, and score the other half together with all other digits.
-# Plane and network both keep 16 numbers.
+# Plane and network keep the same number of coordinates, and the network got the best of four settings that were tried, because the plane has none to choose.
 # How well a score tells the two apart is the **AUROC**, the probability that a random strange image scores above a random normal one; see [Calibrated alarms](calibrated_alarms.ipynb).
 
 # %%
-one = evidence.results["one digit"]
+one = {int(k): row for k, row in evidence.results["one digit"]["auroc"].items()}
 rows = [
-    [name, np.mean(a), min(a), max(a), one["worst digit"][name]]
-    for name, a in one["auroc"].items()
+    [f"{k}, {name}", np.mean(area), min(area), max(area)]
+    for k, row in one.items()
+    for name, area in row.items()
 ]
-table(["AUROC, 5 seeds", "mean", "least", "most", "worst digit"], rows, digits=3)
+table(["AUROC, 5 seeds", "mean", "least", "most"], rows, digits=3)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
-plane, short, long = (np.array(a) for a in one["auroc"].values())
+gain = {k: np.subtract(row["network"], row["plane"]) for k, row in one.items()}
+best = {name: max(np.mean(one[k][name]) for k in one) for name in one[16]}
 claim(
-    "The network never beats the plane here, neither with 800 steps of training nor "
-    "with twice as many.",
-    bool((plane > short).all() and (plane > long).all()),
+    "Keeping 4 numbers the network loses to the plane in every seed, and keeping 32 it "
+    "wins in every seed; with the best width for each they are level to 0.001.",
+    bool(
+        (gain[4] < 0).all()
+        and (gain[32] > 0).all()
+        and abs(best["network"] - best["plane"]) < 0.001
+    ),
     over="5 seeds, each the mean over ten digits, recorded",
 )
 
 # %% [markdown]
 # So the arc was no law.
-# The images of one digit do lie near a flat plane, and there PCA is quicker, exact, and no worse.
-# Longer training even harms the network, because what rebuilds everything well tells nothing apart.
+# The images of one digit lie near enough to a flat plane that bending it gains nothing, and PCA is quicker, exact, and has no seed.
+# What the network bought you here is some tolerance of a width that was chosen too large: with 32 of 64 numbers the plane has room for strange images, too.
 #
 # ## Break it: too wide a bottleneck
 #
-# That last sentence has an extreme case, which people meet when they tune a detector for a small error on normal samples.
-# Widen the plane, and the error of a normal three falls, but the error of everything else falls with it, down to a blank image.
+# Suppose that you tune a detector for a small error on normal samples, as you would tune any other model.
+# Then you widen the bottleneck, and the error of a normal three does fall, but the error of everything else falls with it, down to a blank image.
 
 # %%
 blank, is_three = np.zeros((1, 64)), data.y_test == 3
@@ -265,19 +271,14 @@ for k in (4, 16, 32, 48, 64):
 table(["numbers kept", "a three", "another digit", "blank", "AUROC"], rows, digits=3)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
-errors = []
-for digit in range(10):
-    own = data.X_train[data.y_train == digit]
-    errors.append(PCAResidual(64).fit(own).score(data.X_test).max())
 widest = [PCAResidual(k).fit(threes) for k in (16, 48)]
 usual = [np.median(d.score(data.X_test[is_three])) for d in widest]
 empty = [d.score(blank)[0] for d in widest]
 claim(
     "With 48 numbers for 64 pixels a blank image is rebuilt better than half of the "
-    "threes, with 16 it is not; with 64 nothing scores above zero but by what rounding "
-    "and pixels that never varied leave.",
-    empty[1] < usual[1] and empty[0] > usual[0] and np.median(errors) < 20,
-    over="the test images",
+    "threes, with 16 it is not.",
+    bool(empty[1] < usual[1] and empty[0] > usual[0]),
+    over="the test images of the digit 3",
 )
 
 # %% [markdown]
@@ -322,10 +323,10 @@ claim(
 # > **Often believed, and wrong**
 # >
 # > "A deep detector is a better detector."
-# > **On the digits the plane is better in every seed.** Fit the plane first, because it takes milliseconds and has no luck in it, and let the network show what it adds.
+# > **On the digits it won only where the plane was too wide.** Fit the plane first, because it takes milliseconds and has no luck in it, and let the network show what it adds.
 # >
 # > "A small reconstruction error means that the sample is normal."
-# > **It means that the relations hold.** The altimeters' (9, 9) has no error at all, and with a wide bottleneck neither has a blank image.
+# > **It means that the relations hold.** The altimeters' (9, 9) has no error at all, and with a wide bottleneck a blank image has hardly any.
 # >
 # > "The lower the error on normal samples, the better the detector."
 # > **A detector that rebuilds everything detects nothing.** What counts is the gap between normal and strange, so keep few numbers.
@@ -403,29 +404,25 @@ def t_squared(X, x, k):
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_t_squared(attempt):
+    k, centred = 3, sensors - sensors.mean(axis=0)
+    sigma, V = np.linalg.svd(centred, full_matrices=False)[1:]
     x = sensors[0] * 3
-    c, n, k = x - sensors.mean(axis=0), len(sensors), 3
-    sigma, V = np.linalg.svd(sensors - sensors.mean(axis=0), full_matrices=False)[1:]
-    coordinate = V[:k] @ c
+    square = (V @ (x - sensors.mean(axis=0))) ** 2  # of every coordinate
+    part = square / (sigma**2 / (len(sensors) - 1))
     mistakes = {
-        "The coordinates must be divided by the variance of their direction.": (
-            coordinate**2
-        ).sum(),
-        "You divided by the squared singular values; the variance also has n - 1.": (
-            coordinate**2 / sigma[:k] ** 2
-        ).sum(),
-        "That is over all directions; use the first k.": (
-            (V @ c) ** 2 / sigma**2 * (n - 1)
-        ).sum(),
-        "You divided by standard deviations; squares want variances.": (
-            coordinate**2 / sigma[:k] * np.sqrt(n - 1)
-        ).sum(),
-        "That is the residual, which is blind inside the plane.": residual(
-            sensors, x[None], k
-        )[0],
+        "Each square must be divided by the variance of its direction.": square[
+            :k
+        ].sum(),
+        "You divided by the squared singular values; the variance also has n - 1.": part[
+            :k
+        ].sum()
+        / (len(sensors) - 1),
+        "That is over all directions; use the first k.": part.sum(),
+        "That is the residual, blind inside the plane.": residual(sensors, x[None], k)[
+            0
+        ],
     }
-    right = (coordinate**2 / sigma[:k] ** 2 * (n - 1)).sum()
-    check_answer(attempt(sensors, x, k), right, mistakes)
+    check_answer(attempt(sensors, x, k), part[:k].sum(), mistakes)
 
 
 check_t_squared(t_squared)
@@ -500,10 +497,10 @@ speed = {row["name"]: row for row in evidence.results["speed"]}
 planes = [r["ratio"] for r in speed.values() if r["peer"] == "scikit-learn"]
 (network,) = [r["ratio"] for r in speed.values() if r["peer"] == "pyod"]
 Markdown(
-    "The book's plane always works out the whole decomposition, has no sparse or "
+    "The book's plane always works out all directions, has no sparse or "
     "streaming version, and its network trains on the CPU only, all of which "
     "scikit-learn and PyOD can do; on the work that both can, fitting and scoring is "
-    f"{min(planes):.1f} to {max(planes):.1f} times as quick as scikit-learn's full PCA "
+    f"{min(planes):.1f} to {max(planes):.1f} times as quick as scikit-learn's PCA "
     f"and {network:.1f} times as quick as PyOD's autoencoder with the same layers, "
     "batches and steps."
 )
