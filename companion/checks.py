@@ -17,6 +17,7 @@ __all__ = [
     "check_probability",
     "check_seed",
     "check_stochastic",
+    "check_table",
     "integer_array",
     "real_array",
 ]
@@ -323,6 +324,47 @@ def check_stochastic(name: str, value: ArrayLike) -> NDArray[np.float64]:
             f"{name} must sum to 1 along its last axis, got {array[row].sum():.12g}{where}"
         )
     return array
+
+
+def check_table(
+    name: str, value: ArrayLike, columns: int | None = None, rows: int = 1
+) -> NDArray[np.float64]:
+    """Return samples, one in each row, as a finite float64 table.
+
+    Parameters
+    ----------
+    name : str
+        The argument's name, for the message.
+    value : (n, d) array_like
+        Real numbers up to 1e300, so that differences are finite.
+    columns : int, optional
+        How many there must be; any number from 1 on by default.
+    rows : int
+        How many there must be at least.
+
+    Returns
+    -------
+    (n, d) ndarray of float64
+        The same numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `value` is no such table.
+
+    Examples
+    --------
+    >>> check_table("X", [[1, 2], [3, 4]], columns=2)
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    table = real_array(name, value, (None, columns))
+    if len(table) < rows or table.shape[1] == 0:
+        need = f"at least {rows} rows and a column"
+        raise ValueError(f"{name} must have {need}, got shape {table.shape}")
+    if (largest := np.abs(table).max()) > 1e300:
+        raise ValueError(f"{name} must stay below 1e300, got {largest:g}")
+    return table
 
 
 def integer_array(

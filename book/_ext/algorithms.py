@@ -140,6 +140,14 @@ def anchor(module: str, name: str) -> str:
     return nodes.make_id(f"{module.rpartition('.')[2]}-{name}")
 
 
+def breakable(code: nodes.literal) -> nodes.literal:
+    """Return a dotted name that a narrow page may break where a reader would."""
+    shown = nodes.literal("", "", classes=code["classes"])
+    for part in re.split(r"(?<=[._])", code.astext()):
+        shown += [nodes.Text(part), nodes.raw("", "<wbr>", format="html")]
+    return shown
+
+
 def link_modules(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Make the names of modules and of their functions links to the page of algorithms."""
     if PAGE not in app.env.found_docs or docname == PAGE:
@@ -151,7 +159,7 @@ def link_modules(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for code in list(doctree.findall(nodes.literal)):
         place = places.get(code.astext())
         if place and not isinstance(code.parent, nodes.reference | nodes.title):
-            link = make_refnode(app.builder, docname, PAGE, place, code.deepcopy())
+            link = make_refnode(app.builder, docname, PAGE, place, breakable(code))
             code.replace_self(link)
 
 

@@ -20,6 +20,7 @@ UNREAD = (
     nodes.raw,
     nodes.math_block,
     nodes.image,
+    nodes.caption,
     nodes.comment,
     nodes.section,
     nodes.title,

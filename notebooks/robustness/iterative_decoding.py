@@ -75,7 +75,7 @@ figure_style()
 # **Guess before you look**: is a code of 1200 bits better than one of 96 when 40 % of the bits are lost?
 # And when 46 % are?
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Three S-shaped curves: the share of lost blocks against the erasure rate from 0.30 to 0.50, for codes of 96, 300 and 1200 bits. The longer the code, the steeper the curve, and the closer its middle to a dashed vertical line at 0.4294, the threshold. The curves cross near that line. A dotted line at 0.5 marks Shannon's limit."}, "figure": {"caption": "Lost blocks of random codes of rate one half. Lines: mean of five codes, run here. Bands: from the best to the worst of ten other codes, recorded. The longer the code, the steeper the fall, and it closes on the threshold, not on Shannon's limit.", "name": "fig-iterative-decoding"}}
 rates = np.array([30, 34, 36, 38, 40, 41, 42, 43, 44, 46, 48, 50]) / 100
 
 
@@ -93,7 +93,6 @@ live = {
 }
 mean = {n: shares.mean(axis=0) for n, shares in live.items()}
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Three S-shaped curves: the share of lost blocks against the erasure rate from 0.30 to 0.50, for codes of 96, 300 and 1200 bits. The longer the code, the steeper the curve, and the closer its middle to a dashed vertical line at 0.4294, the threshold. The curves cross near that line. A dotted line at 0.5 marks Shannon's limit."}, "figure": {"caption": "Lost blocks of random codes of rate one half. Lines: mean of five codes, run here. Bands: from the best to the worst of ten other codes, recorded. The longer the code, the steeper the fall, and it closes on the threshold, not on Shannon's limit.", "name": "fig-iterative-decoding"}}
 evidence = recorded("robustness/iterative_decoding")
 waterfall = evidence.results["waterfall"]
 threshold = bec_threshold(3, 6)

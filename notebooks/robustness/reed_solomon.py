@@ -70,7 +70,7 @@ figure_style()
 #
 # **Guess before you look**: up to which share of spoiled bytes does the code save the model, and does it fail slowly or at once?
 
-# %% tags=["hide-input"]
+# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels over the share of spoiled bytes, from 0.1 to 10 percent, on a logarithmic axis. Left: accuracy of the digit model. Without a code the points of ten transmissions scatter and their median falls from 0.9 to near chance between 0.1 and 3 percent. With the code the accuracy stays at 0.9 up to 4 percent and falls to chance by 7 percent. Right: the share of refused words is near zero up to 4 percent and near one at 10 percent; the measured points lie on the exact curve."}, "figure": {"caption": "A classifier sent over a line that spoils bytes, ten transmissions at each rate. Left: its accuracy; points are single transmissions, lines their median. Right: the share of words that the decoder refuses, and the exact chance of more than 16 errors among 255.", "name": "fig-reed-solomon"}}
 data = digits()
 means = [data.X_train[data.y_train == c].mean(axis=0) for c in range(10)]
 means = np.array(means)  # the mean image of each class
@@ -96,7 +96,6 @@ def noisy(words, p, rng):
     return words ^ np.where(rng.random(words.shape) < p, noise, 0).astype(np.uint8)
 
 
-# %% tags=["hide-input"]
 rates = np.array([1, 2, 5, 10, 20, 30, 40, 50, 60, 70, 80, 100]) / 1000
 plain, coded, refused = np.empty((3, len(rates), 10))
 for i, p in enumerate(rates):
@@ -107,7 +106,6 @@ for i, p in enumerate(rates):
         coded[i, seed] = accuracy(back.ravel()[: len(payload)])
         refused[i, seed] = (corrected == -1).mean()
 
-# %% tags=["hide-input"] mystnb={"image": {"alt": "Two panels over the share of spoiled bytes, from 0.1 to 10 percent, on a logarithmic axis. Left: accuracy of the digit model. Without a code the points of ten transmissions scatter and their median falls from 0.9 to near chance between 0.1 and 3 percent. With the code the accuracy stays at 0.9 up to 4 percent and falls to chance by 7 percent. Right: the share of refused words is near zero up to 4 percent and near one at 10 percent; the measured points lie on the exact curve."}, "figure": {"caption": "A classifier sent over a line that spoils bytes, ten transmissions at each rate. Left: its accuracy; points are single transmissions, lines their median. Right: the share of words that the decoder refuses, and the exact chance of more than 16 errors among 255.", "name": "fig-reed-solomon"}}
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8))
 for values, colour, marker, style, label in (
     (plain, "red", "x", "--", "no code"),

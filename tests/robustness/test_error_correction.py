@@ -19,6 +19,7 @@ from companion.robustness.error_correction import (
     repetition,
     secded,
 )
+from tests.rounding import rounding
 
 
 def _all_words(q, n):
@@ -49,7 +50,7 @@ def _cyclic_parity_check(n, generator):
     return np.array(columns) >> np.arange(generator.bit_length() - 1)[:, None] & 1
 
 
-# Repetition and majority
+# Repetition
 
 
 def test_a_majority_decodes_the_repetition_code_on_every_word():
@@ -65,15 +66,21 @@ def test_failure_probability_is_the_sum_over_every_error_pattern(n, p):
     weight = _all_words(2, n).sum(axis=1)
     for t in range(n):
         expected = (p**weight * (1 - p) ** (n - weight))[weight > t].sum()
+        # Seven factors and 128 positive terms lose 135 roundings of the sum, the beta
+        # function no more; nothing is subtracted.
         np.testing.assert_allclose(
-            failure_probability(n, t, p), expected, rtol=1e-12, atol=1e-300
+            failure_probability(n, t, p), expected, rtol=rounding(135, 1), atol=0
         )
 
 
 def test_triple_redundancy_helps_exactly_below_one_half():
     p = np.array([0.01, 0.49, 0.5, 0.51])
+    # A dozen operations; the difference is at least a third of its first term.
     np.testing.assert_allclose(
-        failure_probability(3, 1, p), 3 * p**2 - 2 * p**3, rtol=1e-13
+        failure_probability(3, 1, p),
+        3 * p**2 - 2 * p**3,
+        rtol=rounding(12, 3),
+        atol=0,
     )
     assert (np.sign(failure_probability(3, 1, p) - p).round() == [-1, -1, 0, 1]).all()
 
@@ -131,6 +138,7 @@ def test_hamming_failure_and_bit_error_rates_are_the_exact_sums():
     probability = p**weight * (1 - p) ** (7 - weight)
     wrong = code.decode(errors)[0]
     block = 1 - 0.95**7 - 7 * 0.05 * 0.95**6
+    # 135 roundings, as above; 1 - .95^7 - ... loses 23 of them to cancellation.
     assert probability @ wrong.any(axis=1) == pytest.approx(block, rel=1e-12, abs=0)
     assert failure_probability(7, 1, p) == pytest.approx(block, rel=1e-12, abs=0)
     assert block == pytest.approx(0.04438, abs=5e-6)
@@ -321,9 +329,11 @@ def test_the_longest_codes_correct_one_error_at_every_place():
 
 def test_failure_probabilities_are_exact_far_out():
     # 72 * 71 / 2 pairs; more than two errors are 1e98 times rarer.  The rounding of a logarithm near
-    # -690 grows by that factor in its exponential; times ten.
+    # -690 grows by that factor in its exponential.
     tiny = failure_probability(72, 1, [1e-100, 1e-150])
-    np.testing.assert_allclose(tiny, [2556e-200, 2556e-300], rtol=6900 * 2.3e-16)
+    np.testing.assert_allclose(
+        tiny, [2556e-200, 2556e-300], rtol=rounding(1, 690), atol=0
+    )
     assert failure_probability(10**6, 10**6, 0.5) == 0
     assert failure_probability(10**6, 0, 1.0) == 1
     np.testing.assert_array_equal(failure_probability(5, 5, np.ones((2, 3))), 0)
