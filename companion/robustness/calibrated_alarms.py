@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import rankdata
 
 from companion.checks import check_number, real_array
 
@@ -67,10 +68,9 @@ def auroc(scores: ArrayLike, positive: ArrayLike) -> float:
     0.875
     """
     s, plus = _classes(scores, positive)
-    others = np.sort(s[~plus])
-    below = np.searchsorted(others, s[plus], "left").sum()
-    up_to = np.searchsorted(others, s[plus], "right").sum()  # an equal one counts half
-    return float((below + up_to) / 2 / (plus.sum() * len(others)))
+    count = int(plus.sum())
+    above = rankdata(s)[plus].sum() - count * (count + 1) / 2
+    return float(above / (count * (len(s) - count)))
 
 
 def average_precision(scores: ArrayLike, positive: ArrayLike) -> float:
