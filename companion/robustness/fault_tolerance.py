@@ -1,38 +1,26 @@
-r"""Machines that wear, fail and are repaired: faults, exact maintenance, and deep RL beside it.
+r"""Fault tolerance by repair: a machine of wearing parts as a Markov decision process, and faults put into it.
 
 A system of `n` components, each with its own health, is a product of Markov chains.  Choosing what to repair
-makes it a Markov decision process, which is solved exactly.  Faults of actuators and sensors are transforms of
-its kernel and of the policy.  Reliability and the mean time to failure follow from the same chains without any
-choice in them.  Deep Q-learning has to find the policy from samples; because the process is known, its loss
-against the optimum is computed exactly instead of estimated.
+makes it a Markov decision process, which `companion.mdp` solves exactly.  A faulty actuator is a transform of
+its kernel, a faulty sensor a transform of the policy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
 
-import gymnasium
 import numpy as np
-import torch
-from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
-from tqdm import trange
 
 from companion.checks import (
     check_integer,
     check_number,
-    check_probability,
     check_stochastic,
     real_array,
 )
 from companion.mdp import MDP
-from companion.networks import mlp
 
 __all__ = [
-    "dqn",
     "health_levels",
     "redundant_system",
     "with_actuator_fault",
@@ -81,7 +69,8 @@ def redundant_system(
     Raises
     ------
     TypeError, ValueError
-        If `wear` is no square stochastic matrix, or another argument has the wrong shape or is not finite.
+        If `wear` is no square stochastic matrix, another argument has the wrong shape or is not finite, or the
+        kernel would have more than ``2**27`` entries.
 
     References
     ----------
@@ -103,8 +92,12 @@ def redundant_system(
         )
     n = check_integer("components", components, 1)
     income = real_array("income", income, (n + 1,))
-    repair = float(real_array("repair_cost", repair_cost, ()))
-    overhaul = float(real_array("overhaul_cost", overhaul_cost, ()))
+    repair = check_number("repair_cost", repair_cost)
+    overhaul = check_number("overhaul_cost", overhaul_cost)
+    if (n + 2) * float(len(wear)) ** (2 * n) > 2**27:
+        raise ValueError(
+            f"components must leave a kernel of at most 2**27 entries, {n} of {len(wear)} levels do not"
+        )
     renewed = np.zeros_like(wear)
     renewed[:, 0] = 1.0
     # repairs[a, i]: whether action a repairs component i
@@ -118,8 +111,11 @@ def redundant_system(
     ]
     works = health_levels(len(wear), n) < len(wear) - 1  # (S, n)
     working = (works[:, None, :] & ~repairs).sum(axis=2)  # (S, A)
-    cost = np.r_[0.0, np.full(n, repair), overhaul]
-    return MDP(np.stack(kernels, axis=1), income[working] - cost, discount)
+    with np.errstate(over="ignore"):
+        reward = income[working] - np.r_[0.0, np.full(n, repair), overhaul]
+    if not np.isfinite(reward).all():  # -inf would mean an unavailable action
+        raise ValueError("income less its costs must be finite, got infinity")
+    return MDP(np.stack(kernels, axis=1), reward, discount)
 
 
 def health_levels(levels: int, components: int) -> NDArray[np.int64]:
@@ -188,9 +184,7 @@ def with_actuator_fault(mdp: MDP, probability: float, stuck_action: int) -> MDP:
     array([[0.  , 0.75],
            [0.  , 0.75]])
     """
-    p = float(
-        check_probability("probability", real_array("probability", probability, ()))
-    )
+    p = check_number("probability", probability, 0, 1)
     stuck = check_integer("stuck_action", stuck_action, 0, mdp.actions - 1)
     if p == 0:
         return mdp
@@ -249,9 +243,7 @@ def with_sensor_fault(
     array([[1.  , 0.  ],
            [0.25, 0.75]])
     """
-    p = float(
-        check_probability("probability", real_array("probability", probability, ()))
-    )
+    p = check_number("probability", probability, 0, 1)
     stuck = check_integer("stuck_state", stuck_state, 0, mdp.states - 1)
     actions = np.asarray(policy)
     if actions.shape != (mdp.states,) or actions.dtype.kind not in "iu":
@@ -262,180 +254,3 @@ def with_sensor_fault(
         raise ValueError(f"policy must choose actions from 0 to {mdp.actions - 1}")
     one_hot = np.eye(mdp.actions)[actions]
     return np.asarray((1 - p) * one_hot + p * one_hot[stuck])
-
-
-def dqn(
-    env: gymnasium.vector.VectorEnv[Any, Any, Any],
-    discount: float,
-    seed: int,
-    *,
-    steps: int = 2000,
-    batch: int = 256,
-    learning_rate: float = 1e-3,
-    sync: int = 25,
-    memory: int = 100_000,
-    hidden: Sequence[int] = (64, 64),
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = nn.functional.mse_loss,
-    device: str = "cpu",
-    watch: Callable[[int, nn.Module], None] | None = None,
-) -> nn.Module:
-    r"""Learn action values by double deep Q-learning in a vector environment.
-
-    Each update lowers the squared error of :math:`Q(s, a)` against
-
-    .. math:: y = r + \gamma\, (1 - \text{terminated})\;
-              Q^-\big(s', \arg\max_{a'} Q(s', a')\big),
-
-    over a batch from the replay memory; :math:`Q^-` is a copy of `Q` from the last of every `sync` updates.  A
-    *truncated* episode would have gone on, so its last step bootstraps like any other.
-
-    Parameters
-    ----------
-    env : gymnasium.vector.VectorEnv
-        N copies with box observations of shape (F,), discrete actions and gymnasium's default next-step
-        autoreset.
-    discount : float
-        :math:`\gamma`, ``0 <= discount < 1``.
-    seed : int
-        Seeds the environment, the network and the exploration.
-    steps : int
-        Steps of all copies together; one update each.  The chance of a random action falls from 1 to 0.05 over
-        the first half.
-    batch : int
-        Transitions per update.
-    learning_rate : float
-        Of Adam.
-    sync : int
-        Updates between two copies of `Q` into :math:`Q^-`.
-    memory : int
-        Transitions kept.
-    hidden : sequence of int
-        Hidden units.
-    loss : callable
-        Distance of predictions and targets.  The squared error aims at the mean that the equation asks for;
-        a robust loss such as Huber's aims at something between mean and median.
-    device : str
-        Where the network and the memory live.
-    watch : callable, optional
-        Called as ``watch(step, network)`` each time the target network is renewed, and at the end.
-
-    Returns
-    -------
-    torch.nn.Module
-        Maps (N, F) observations to (N, A) action values, in evaluation mode.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the spaces or the autoreset mode are others, or a number is out of range.
-
-    References
-    ----------
-    Mnih, V. et al. (2015). Human-level control through deep reinforcement learning. Nature 518.
-    van Hasselt, H., Guez, A. and Silver, D. (2016). Deep reinforcement learning with double Q-learning. AAAI.
-    Pardo, F. et al. (2018). Time limits in reinforcement learning. ICML.
-
-    Examples
-    --------
-    Any gymnasium vector environment will do; 20 steps only show the call.
-
-    >>> env = gymnasium.make_vec("CartPole-v1", 4, vectorization_mode="vector_entry_point")
-    >>> network = dqn(env, 0.99, seed=0, steps=20)
-    >>> network(torch.zeros(3, 4)).shape
-    torch.Size([3, 2])
-    """
-    inputs, actions = _spaces(env)
-    discount = float(real_array("discount", discount, ()))
-    if not 0 <= discount < 1:
-        raise ValueError(f"discount must satisfy 0 <= discount < 1, got {discount:g}")
-    check_integer("steps", steps, 1)
-    generator = torch.Generator(device).manual_seed(seed)
-    online, target = (
-        mlp([inputs, *hidden, actions], generator).to(device) for _ in range(2)
-    )
-    optimiser = torch.optim.Adam(
-        online.parameters(), lr=_positive("learning_rate", learning_rate), fused=True
-    )
-    replay = _Replay(check_integer("memory", memory, env.num_envs), inputs, device)
-    observation = torch.as_tensor(
-        env.reset(seed=seed)[0], dtype=torch.float32, device=device
-    )
-    ended = np.zeros(env.num_envs, dtype=bool)
-    for step in trange(steps, desc="dqn", leave=False):
-        if step % check_integer("sync", sync, 1) == 0:
-            target.load_state_dict(online.state_dict())
-            if watch is not None:
-                watch(step, online)
-        chance = max(0.05, 1 - 1.9 * step / steps)
-        with torch.no_grad():
-            greedy = online(observation).argmax(dim=1)
-        dice = torch.rand(env.num_envs, generator=generator, device=device)
-        explored = torch.randint(
-            actions, (env.num_envs,), generator=generator, device=device
-        )
-        action = torch.where(dice < chance, explored, greedy)
-        after, reward, terminated, truncated, _ = env.step(action.cpu().numpy())
-        after = torch.as_tensor(after, dtype=torch.float32, device=device)
-        # The step after an end only starts the copy anew: no transition happened.
-        replay.add(observation, action, reward, after, terminated, happened=~ended)
-        observation, ended = after, terminated | truncated
-        s, a, r, s_next, final = replay.draw(
-            check_integer("batch", batch, 1), generator
-        )
-        with torch.no_grad():
-            best = online(s_next).argmax(dim=1, keepdim=True)
-            y = r + discount * (1 - final) * target(s_next).gather(1, best).squeeze(1)
-        optimiser.zero_grad(set_to_none=True)
-        loss(online(s).gather(1, a[:, None]).squeeze(1), y).backward()
-        optimiser.step()
-    if watch is not None:
-        watch(steps, online)
-    return online.eval()
-
-
-class _Replay:
-    """The last `size` transitions, in tensors that are allocated once."""
-
-    def __init__(self, size: int, inputs: int, device: str):
-        self.size, self.added = size, 0
-        self.columns = [
-            torch.zeros((size, inputs), device=device),
-            torch.zeros(size, dtype=torch.int64, device=device),
-            torch.zeros(size, device=device),
-            torch.zeros((size, inputs), device=device),
-            torch.zeros(size, device=device),
-        ]
-
-    def add(self, *transition: Any, happened: NDArray[np.bool_]) -> None:
-        keep = torch.as_tensor(happened)
-        place = (self.added + torch.arange(int(keep.sum()))) % self.size
-        for column, values in zip(self.columns, transition, strict=True):
-            column[place] = torch.as_tensor(values)[keep].to(column)
-        self.added += len(place)
-
-    def draw(self, count: int, generator: torch.Generator) -> list[torch.Tensor]:
-        index = torch.randint(
-            min(self.added, self.size),
-            (count,),
-            generator=generator,
-            device=self.columns[0].device,
-        )
-        return [column[index] for column in self.columns]
-
-
-def _spaces(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> tuple[int, int]:
-    """The number of observed features and of actions; refuses what `dqn` does not handle."""
-    observed, acted = env.single_observation_space, env.single_action_space
-    if not isinstance(observed, gymnasium.spaces.Box) or len(observed.shape) != 1:
-        raise TypeError(f"env must observe a box of shape (F,), got {observed}")
-    if not isinstance(acted, gymnasium.spaces.Discrete) or acted.start != 0:
-        raise TypeError(f"env must have discrete actions from 0 on, got {acted}")
-    if env.metadata.get("autoreset_mode") != AutoresetMode.NEXT_STEP:
-        raise ValueError(
-            f"env must use next-step autoreset, got {env.metadata.get('autoreset_mode')}"
-        )
-    return observed.shape[0], int(acted.n)
-
-
-def _positive(name: str, value: float) -> float:
-    return check_number(name, value, 0, ends="()")

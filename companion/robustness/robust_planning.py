@@ -310,8 +310,7 @@ def robust_value_iteration(
     Raises
     ------
     TypeError, ValueError
-        If `radius` is negative or has no fitting shape, `ambiguity` is no function, `tolerance` is not positive,
-        or values would overflow.
+        If `radius` is negative or has no fitting shape, `ambiguity` is no function, or `tolerance` not positive.
 
     Notes
     -----
@@ -469,11 +468,6 @@ class _Nature:
                 f"ambiguity must be a function such as worst_case_l1, got {worst!r}"
             )
         size = _radius(radius, mdp.reward.shape).ravel()
-        largest = np.abs(mdp.reward[np.isfinite(mdp.reward)]).max()
-        if not largest < 1e-3 * (1 - mdp.discount) * np.finfo(np.float64).max:
-            raise ValueError(
-                f"mdp must have rewards whose values fit float64, got {largest:g}"
-            )
         if not sparse.issparse(mdp.rows):
             return cls(mdp, size, worst, mdp.rows, None, None)
         packed = sparse.csr_array(mdp.rows, copy=True)

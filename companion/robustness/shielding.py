@@ -25,7 +25,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 
-from companion.checks import check_stochastic, real_array
+from companion.checks import check_stochastic, integer_array, real_array
 from companion.mdp import MDP, policy_chain, policy_probabilities
 
 __all__ = ["SafeSet", "harm_probability", "safe_set", "shield_action", "shield_policy"]
@@ -148,8 +148,8 @@ def shield_action(
     array([1, 1, 1])
     """
     states, actions = safe.actions.shape
-    where = _numbers("state", state, states)
-    wanted = _numbers("proposed", proposed, actions)
+    where = integer_array("state", state, 0, states - 1)
+    wanted = integer_array("proposed", proposed, 0, actions - 1)
     if where.shape != wanted.shape:
         raise ValueError(
             f"proposed must have the shape of state {where.shape}, got {wanted.shape}"
@@ -200,7 +200,7 @@ def shield_policy(
     """
     states, actions = safe.actions.shape
     if np.ndim(policy) == 1:
-        chosen = _numbers("policy", policy, actions)
+        chosen = integer_array("policy", policy, 0, actions - 1)
         if chosen.size != states:
             raise ValueError(
                 f"policy must hold one action for each of {states} states, got {chosen.size}"
@@ -342,7 +342,7 @@ def _fallback(safe: SafeSet, fallback: ArrayLike | None) -> Integers:
     if fallback is None:
         return np.asarray(safe.actions.argmax(axis=1))
     states, actions = safe.actions.shape
-    chosen = _numbers("fallback", fallback, actions)
+    chosen = integer_array("fallback", fallback, 0, actions - 1)
     if (
         chosen.shape != (states,)
         or not safe.actions[np.arange(states), chosen][safe.states].all()
@@ -351,18 +351,6 @@ def _fallback(safe: SafeSet, fallback: ArrayLike | None) -> Integers:
             f"fallback must hold {states} actions, safe ones in safe states, got something else"
         )
     return chosen
-
-
-def _numbers(name: str, value: ArrayLike, count: int) -> Integers:
-    """Integers from 0 to count - 1."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must hold integers, got {array.dtype}")
-    if array.size and (array.min() < 0 or array.max() >= count):
-        raise ValueError(
-            f"{name} must lie between 0 and {count - 1}, got {array.min()} to {array.max()}"
-        )
-    return array.astype(np.int64)
 
 
 def _check_harmful(harmful: ArrayLike, states: int) -> Booleans:

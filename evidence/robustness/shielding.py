@@ -34,10 +34,10 @@ def measure() -> dict[str, Any]:
             np.random.default_rng(s).integers(4, size=64) for s in range(SEEDS)
         ],
         "half-trained (100 steps)": [
-            _trained(mdp, holes, np.random.default_rng(s), 100) for s in range(SEEDS)
+            _trained(mdp, holes, safe, s, steps=100)[0] for s in range(SEEDS)
         ],
         "trained (1000 steps)": [
-            _trained(mdp, holes, np.random.default_rng(s), 1000) for s in range(SEEDS)
+            _trained(mdp, holes, safe, s)[0] for s in range(SEEDS)
         ],
         "optimal at discount 0.99": [policy_iteration(mdp).policy] * SEEDS,
     }
@@ -54,21 +54,23 @@ def measure() -> dict[str, Any]:
         ]
         arrives = [harm_probability(mdp, table, goal)[0] for table in through]
         runs = [
-            _violations(mdp, table, holes, safe, np.random.default_rng(s))
+            _falls(mdp, table, holes, safe, np.random.default_rng(s))
             for s, table in enumerate(tables)
         ]
         if max(solved) > 0 or sum(v for v, _ in runs) > 0:
             raise AssertionError(f"{name}: harm behind the shield")
         out["policies"][name] = {
+            "harm_bare": [float(h) for h in bare],
             "harm_bare_median": float(np.median(bare)),
             "harm_bare_low": float(min(bare)),
             "harm_bare_high": float(max(bare)),
             "harm_shielded_solved": float(max(solved)),
-            "violations_simulated": int(sum(v for v, _ in runs)),
+            "falls_simulated": int(sum(v for v, _ in runs)),
             "steps_simulated": int(sum(n for _, n in runs)),
             "arrival_shielded_median": float(np.median(arrives)),
             "arrival_shielded_low": float(min(arrives)),
         }
+    out["learning"] = _learning(mdp, holes, safe)
     out["filter_ms"] = record.interleaved(
         {
             "shield_action, 1000 copies": lambda: shield_action(
@@ -254,26 +256,53 @@ def _timed(size: int, frozen: float) -> dict[str, Any]:
 
 
 def _trained(
-    mdp: MDP, holes: np.ndarray, rng: np.random.Generator, steps: int
-) -> np.ndarray:
-    """Tabular Q-learning by 256 copies, restarted anywhere when they end."""
-    q, state, ends = (
-        np.zeros((64, 4)),
-        np.zeros(256, int),
-        holes | (np.arange(64) == 63),
-    )
+    mdp: MDP,
+    holes: np.ndarray,
+    safe: Any,
+    seed: int,
+    shielded: bool = False,
+    fine: float = 0.0,
+    steps: int = 1000,
+) -> tuple[np.ndarray, int]:
+    """Tabular Q-learning by 256 copies; whoever falls or arrives starts anew in the safe set, shielded or not."""
+    rng = np.random.default_rng(seed)
+    ends = holes | (np.arange(64) == 63)
+    starts = np.flatnonzero(safe.states & ~ends)
+    q, state, falls = np.zeros((64, 4)), rng.choice(starts, 256), 0
     for _ in range(steps):
-        greedy = (q[state] + 1e-9 * rng.random((256, 4))).argmax(axis=1)
-        action = np.where(rng.random(256) < 0.5, rng.integers(4, size=256), greedy)
+        best = (q[state] + 1e-9 * rng.random((256, 4))).argmax(axis=1)
+        action = np.where(rng.random(256) < 0.5, rng.integers(4, size=256), best)
+        if shielded:
+            action = shield_action(action, state, safe)
         after = sample_next(mdp, state, action, rng)
-        q[state, action] += 0.1 * (
-            mdp.reward[state, action] + 0.99 * q[after].max(axis=1) - q[state, action]
-        )
-        state = np.where(ends[after], rng.integers(64, size=256), after)
-    return q.argmax(axis=1)
+        reward = mdp.reward[state, action] - fine * holes[after]
+        error = reward + 0.99 * q[after].max(axis=1) - q[state, action]
+        q[state, action] += 0.1 * error
+        falls += int(holes[after].sum())
+        state = np.where(ends[after], rng.choice(starts, 256), after)
+    return q.argmax(axis=1), falls
 
 
-def _violations(
+def _learning(mdp: MDP, holes: np.ndarray, safe: Any) -> dict[str, Any]:
+    """Falls while learning and harm from the start afterwards, seed by seed, all from the same starting states."""
+    out: dict[str, Any] = {"steps": 256 * 1000}
+    kinds: dict[str, dict[str, Any]] = {
+        "bare": {},
+        "bare, fined 10": {"fine": 10.0},
+        "bare, fined 100": {"fine": 100.0},
+        "shielded": {"shielded": True},
+    }
+    for name, how in kinds.items():
+        runs = [_trained(mdp, holes, safe, s, **how) for s in range(SEEDS)]
+        used = [shield_policy(p, safe) if "shielded" in how else p for p, _ in runs]
+        out[name] = {
+            "falls": [falls for _, falls in runs],
+            "harm": [float(harm_probability(mdp, p, holes)[0]) for p in used],
+        }
+    return out
+
+
+def _falls(
     mdp: MDP, policy: np.ndarray, holes: np.ndarray, safe: Any, rng: np.random.Generator
 ) -> tuple[int, int]:
     """Count visits to holes in 100 000 shielded steps, begun anew at the goal."""

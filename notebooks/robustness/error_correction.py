@@ -539,7 +539,7 @@ def check_hours(attempt):
     answers = [attempt(1e-9, 1e-12), attempt(1e-10, 1e-12)]
     mistakes = {
         "You allowed two errors, because SECDED detects them; but a detected error is "
-        "not corrected, and the data are gone.": [2559, 25595],
+        "not corrected, and the data are gone.": [2559, 25596],
         "You allowed no error, but one error is put right.": [0, 0],
         "One hour too many: that is the first time that is too long.": [20, 198],
     }

@@ -2,29 +2,23 @@
 
 import itertools
 
-import gymnasium
 import numpy as np
 import pytest
-import torch
-from gymnasium.vector import AutoresetMode
 from scipy import sparse
 
-from companion.environments import MDPVectorEnv
 from companion.mdp import (
     MDP,
-    action_values,
     policy_iteration,
     policy_value,
 )
 from companion.robustness.fault_tolerance import (
-    dqn,
     health_levels,
     redundant_system,
     with_actuator_fault,
     with_sensor_fault,
 )
+from tests.rounding import solve_error
 
-DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
 WEAR = np.array(
     [[0.85, 0.15, 0, 0], [0, 0.85, 0.15, 0], [0, 0, 0.85, 0.15], [0, 0, 0, 1]]
 )
@@ -158,126 +152,54 @@ def test_a_sensor_fault_acts_on_the_reading_not_on_the_state():
     )
 
 
-# Deep Q-learning
-
-
-def env_of(mdp: MDP, copies: int = 64, horizon: int = 10) -> MDPVectorEnv:
-    return MDPVectorEnv(mdp, one_hot_health(), copies, horizon)
-
-
-def one_hot_health() -> np.ndarray:
-    return np.eye(4)[health_levels(4, 3)].reshape(64, 12)
-
-
-class TruncationTakenForTermination(MDPVectorEnv):
-    """The popular wrong form: the cut at the horizon is reported as an end of the process."""
-
-    def step(self, actions):
-        observation, reward, terminated, truncated, info = super().step(actions)
-        return observation, reward, terminated | truncated, truncated & False, info
-
-
-def learnt_value(env: MDPVectorEnv, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    network = dqn(env, env.mdp.discount, seed)
-    q = network(torch.as_tensor(env.features)).detach().numpy()
-    return policy_value(env.mdp, q.argmax(axis=1)), q.max(axis=1)
-
-
-def test_dqn_reaches_the_exact_optimum_and_the_naive_end_of_episodes_does_not():
+def test_an_order_lost_and_a_reading_of_new_are_worth_the_same():
+    # Both end in "run": the reading of a new machine makes the policy run it.
     mdp = maintenance()
-    optimum = policy_iteration(mdp).value
-    reached, estimate = learnt_value(env_of(mdp), seed=0)
-    assert (optimum - reached).max() < 0.5
-    assert np.abs(estimate - optimum).max() < 1.5
-    _, naive = learnt_value(
-        TruncationTakenForTermination(mdp, one_hot_health(), 64, 10), seed=0
+    policy = policy_iteration(mdp).policy
+    assert policy[0] == 0
+    lost = policy_value(with_actuator_fault(mdp, 0.2, 0), policy)
+    misread = policy_value(mdp, with_sensor_fault(mdp, policy, 0.2, 0))
+    np.testing.assert_allclose(lost, misread, atol=solve_error(mdp))
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e170])
+def test_money_in_another_unit_only_rescales_the_value(scale):
+    small = maintenance(
+        income=np.array([-4, -4, 0.6, 1]) * scale,
+        repair_cost=scale,
+        overhaul_cost=2 * scale,
     )
-    assert np.abs(naive - optimum).max() > 8
+    np.testing.assert_allclose(small.reward, maintenance().reward * scale, rtol=1e-14)
+    faulty = with_actuator_fault(small, 0.2, 0)
+    reward = with_actuator_fault(maintenance(), 0.2, 0).reward
+    np.testing.assert_allclose(faulty.reward, reward * scale, rtol=1e-13)
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_the_same_seed_learns_the_same_and_another_seed_does_not(device):
-    first, again, other = (
-        torch.cat(
-            [
-                p.flatten()
-                for p in dqn(
-                    env_of(maintenance()), 0.95, s, steps=30, device=device
-                ).parameters()
-            ]
-        )
-        for s in (0, 0, 1)
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint64])
+def test_policies_and_incomes_of_every_width_are_the_same_numbers(dtype):
+    mdp = maintenance(income=np.array([0, 100, 120, 127], dtype), repair_cost=100)
+    assert mdp.reward[0, 1] == 20
+    policy = policy_iteration(mdp).policy
+    np.testing.assert_array_equal(
+        with_sensor_fault(mdp, policy.astype(dtype), 0.25, 0),
+        with_sensor_fault(mdp, policy, 0.25, 0),
     )
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
 
 
-def test_dqn_leaves_the_global_random_state_alone():
-    torch.manual_seed(7)
-    np.random.seed(7)
-    before, legacy = torch.get_rng_state(), np.random.get_state()[1].copy()
-    dqn(env_of(maintenance()), 0.95, 0, steps=30)
-    assert torch.equal(before, torch.get_rng_state())
-    np.testing.assert_array_equal(legacy, np.random.get_state()[1])
-
-
-def test_dqn_runs_in_gymnasiums_own_vector_environments():
-    env = gymnasium.make_vec(
-        "CartPole-v1", num_envs=8, vectorization_mode="vector_entry_point"
-    )
-    network = dqn(env, 0.99, seed=0, steps=60)
-    assert network(torch.zeros(5, 4)).shape == (5, 2)
-
-
-def test_copies_are_truncated_at_the_horizon_and_start_anew_without_a_reward():
-    env = env_of(maintenance(), copies=5, horizon=3)
-    env.reset(seed=0)
-    ends = []
-    for _ in range(9):
-        _, reward, terminated, truncated, _ = env.step(np.full(5, 4))
-        ends.append(truncated.all())
-        assert not terminated.any()
-        assert (reward == 0).all() == (
-            len(ends) in (4, 8)
-        )  # the step that only starts anew
-    assert ends == [False, False, True, False, False, False, True, False, False]
-
-
-def test_an_absorbing_state_terminates_and_is_not_truncated_too():
-    mdp = MDP([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [0.0]], 0.9)
-    env = MDPVectorEnv(mdp, np.eye(2), copies=4, horizon=1, start=[1.0, 0.0])
-    env.reset(seed=0)
-    observation, reward, terminated, truncated, _ = env.step(np.zeros(4, int))
-    assert terminated.all()
-    assert not truncated.any()
-    np.testing.assert_array_equal(reward, 1)
-    np.testing.assert_array_equal(observation, np.eye(2)[[1] * 4])
-
-
-def test_the_environment_follows_the_kernel():
-    mdp = maintenance()
-    env = env_of(mdp, copies=20_000, horizon=100)
-    env.reset(seed=0)
-    start = env.state.copy()
-    env.step(np.zeros(20_000, int))
-    for s in (0, 21):
-        seen = np.bincount(env.state[start == s], minlength=64)
-        n = seen.sum()
-        p = mdp.transition[s, 0]
-        assert np.abs((seen - n * p)[p > 0] / np.sqrt(n * p * (1 - p))[p > 0]).max() < 5
-        assert (seen[p == 0] == 0).all()
+def test_nothing_that_was_passed_is_changed_or_kept():
+    wear, income = WEAR.copy(), np.array([-4.0, -4, 0.6, 1])
+    wear.flags.writeable = income.flags.writeable = False
+    mdp = maintenance(wear=wear, income=income)
+    rows = sparse.csr_array(mdp.rows)
+    kept = MDP(rows, mdp.reward, mdp.discount)
+    before = rows.copy()
+    with_actuator_fault(kept, 0.5, 0)
+    with_sensor_fault(kept, np.zeros(64, int), 0.5, 0)
+    np.testing.assert_array_equal(rows.indices, before.indices)
+    np.testing.assert_array_equal(rows.data, before.data)
 
 
 # Bad input
-
-
-class WithMode(MDPVectorEnv):
-    mode: object = AutoresetMode.SAME_STEP
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.metadata = {"autoreset_mode": self.mode}
-
 
 MACHINE = maintenance()
 CLOSED = MDP(np.full((2, 2, 2), 0.5), [[0, -np.inf], [0, 1]], 0.9)
@@ -340,59 +262,36 @@ CLOSED = MDP(np.full((2, 2, 2), 0.5), [[0, -np.inf], [0, 1]], 0.9)
             "stuck_state must be",
         ),
         (
-            lambda: MDPVectorEnv(CLOSED, np.eye(2), 4, 10),
+            lambda: with_sensor_fault(MACHINE, np.full(64, 0.5), 0.2, 0),
             ValueError,
-            "every action available",
+            "policy must hold one action",
         ),
         (
-            lambda: MDPVectorEnv(MACHINE, np.eye(2), 4, 10),
+            lambda: with_sensor_fault(MACHINE, np.full(64, -1), 0.2, 0),
             ValueError,
-            "features must have shape",
+            "actions from 0 to 4",
         ),
         (
-            lambda: MDPVectorEnv(MACHINE, np.eye(64), 0, 10),
+            lambda: with_actuator_fault(MACHINE, [0.2], 0),
             ValueError,
-            "copies must be at least 1",
+            "probability must",
         ),
         (
-            lambda: MDPVectorEnv(MACHINE, np.eye(64), 4, 10, start=np.ones(64)),
+            # -1e308 less 1e308 is -inf, which would mean: not available
+            lambda: maintenance(income=[-1e308, 0, 0, 0], overhaul_cost=1e308),
             ValueError,
-            "start must",
-        ),
-        (lambda: dqn(env_of(MACHINE), 1.0, 0), ValueError, "discount must satisfy"),
-        (
-            lambda: dqn(env_of(MACHINE), 0.9, 0, steps=0),
-            ValueError,
-            "steps must be at least 1",
+            "income less its costs must be finite",
         ),
         (
-            lambda: dqn(env_of(MACHINE), 0.9, 0, learning_rate=0),
+            lambda: maintenance(components=20, income=np.zeros(21)),
             ValueError,
-            "learning_rate must",
+            "components must leave a kernel of at most",
         ),
-        (
-            lambda: dqn(WithMode(MACHINE, np.eye(64), 4, 10), 0.9, 0),
-            ValueError,
-            "next-step autoreset",
-        ),
+        (lambda: maintenance(components=True), TypeError, "components must be an"),
+        (lambda: maintenance(wear=[[1.0]]), ValueError, "at least two levels"),
+        (lambda: maintenance(wear=None), TypeError, "wear must hold real numbers"),
     ],
 )
 def test_bad_arguments_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-def test_dqn_refuses_an_environment_with_continuous_actions():
-    env = gymnasium.make_vec("Pendulum-v1", num_envs=2, vectorization_mode="sync")
-    with pytest.raises(TypeError, match="discrete actions"):
-        dqn(env, 0.9, 0)
-
-
-def test_the_value_of_a_learnt_policy_is_never_above_the_optimum():
-    mdp = maintenance()
-    optimum = policy_iteration(mdp).value
-    random = np.random.default_rng(0).integers(0, 5, size=(50, 64))
-    assert all((policy_value(mdp, policy) <= optimum + 1e-9).all() for policy in random)
-    np.testing.assert_allclose(
-        action_values(mdp, optimum).max(axis=1), optimum, atol=1e-10
-    )

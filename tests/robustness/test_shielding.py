@@ -452,8 +452,16 @@ def test_nothing_is_mutated_or_kept_and_read_only_input_works():
             ValueError,
             "proposed must have the shape",
         ),
-        (lambda: shield_action([2], [0], SAFE), ValueError, "proposed must lie"),
-        (lambda: shield_action([0], [2], SAFE), ValueError, "state must lie"),
+        (
+            lambda: shield_action([2], [0], SAFE),
+            ValueError,
+            "proposed must hold integers from 0",
+        ),
+        (
+            lambda: shield_action([0], [2], SAFE),
+            ValueError,
+            "state must hold integers from 0",
+        ),
         (
             lambda: shield_action([0.0], [0], SAFE),
             TypeError,
