@@ -116,7 +116,7 @@ def test_the_probability_of_harm_is_the_exact_one_however_rare_the_ways_out(seed
         np.testing.assert_allclose(harm, expected, rtol=PRECISION, atol=0)
 
 
-@pytest.mark.parametrize("leak", [1e-3, 1e-17, 1e-170, 1e-300])
+@pytest.mark.parametrize("leak", [1e-3, 1e-8, 1e-14, 1e-17, 1e-170, 1e-300])
 def test_two_equal_leaks_are_equally_likely_however_small(leak):
     """One minus twice 1e-17 is one: whoever computes the diagonal by subtraction divides 0 by 0."""
     still = MDP([[[1 - 2 * leak, leak, leak]], [[0, 1, 0]], [[0, 0, 1]]], [[0]] * 3, 0)
