@@ -104,6 +104,7 @@ detectors = {
 
 # %% [markdown]
 # **Guess before you look**: four methods learn from the normal samples only.
+# They ask how far a sample lies from the mean, how far from its tenth nearest neighbour, how much sparser its place is than its neighbours' places, and how few random cuts set it apart.
 # Who sees A, who sees B, and who sees C?
 
 # %% mystnb={"figure": {"caption": "The same samples (orange), four ideas of strange. The colour of a place is the share of 360 fresh normal samples that are less strange than a sample there: dark is normal, white is strange. Within the black lines lie 95 % of the fresh samples. The stars are three anomalies: A, the empty middle, B, just off the arc, and C, far away. First of twenty draws.", "name": "fig-anomaly-detection"}, "image": {"alt": "Four maps of the same plane with a thin three-quarter circle and a loose cloud to its lower right. Mahalanobis: one smooth ellipse, darkest between the two groups, with A and B well inside. Tenth neighbour: dark arc and dark cloud, A outside, B inside the black line. Local outlier factor: a narrow band along the arc and a wide one around the cloud, with A and B both outside. Isolation forest: a block with straight arms upwards and to the left, in which A, B and C lie, all pale but within the line. C is outside the other three lines."}} tags=["hide-input"]
@@ -182,7 +183,8 @@ claim(
 # That 8 has a unit, however, and elsewhere eight steps may be quite usual.
 #
 # *Density* compares instead.
-# The neighbours of 10 are 7 and 8 away, which is 7.5 on average, but around 2 and 3 the same average is 1.5, as you will see below.
+# The neighbours of 10 are 7 and 8 away, which is 7.5 on average, but those of 3 are 1 and 2 away, which is only 1.5.
+# (Those of 2 are both 1 away, but the equation below counts 3 as 2 away, so 2 gets 1.5 as well.)
 # So it is $7.5 / 1.5 = 5$ times denser around the neighbours of 10 than around 10 itself.
 
 # %%
@@ -266,7 +268,7 @@ show_source(LocalOutlierFactor)
 # A tree gets a random sub-sample of $\psi$ rows, cuts at a random point of the range of a random feature, and goes on in both parts.
 # It stops early, at $\lceil \log_2 \psi \rceil$ cuts, because anomalies are alone long before.
 # Let $h_t(x)$ be the cuts that tree $t$ made around $x$, and $m_t(x)$ the rows that are left with $x$ in its leaf.
-# What the tree did not cut is made up for by $c(m)$, the mean number of cuts that isolate one of $m$ rows:
+# What the tree did not cut is made up for by $c(m)$, the mean number of cuts that isolate one of $m$ evenly scattered rows:
 #
 # $$\bar h(x) = \frac1T \sum_{t=1}^{T} \big[h_t(x) + c(m_t(x))\big], \qquad h_t(x) \le \lceil \log_2 \psi \rceil, \qquad s(x) = 2^{-\bar h(x) / c(\psi)},$$
 #
@@ -346,8 +348,19 @@ claim(
 
 # %% [markdown]
 # The last half of that sentence is the control, because with more neighbours than the crowd has members, the distance sees it again.
-# So bring features to one scale before you measure distances, and take $k$ larger than the largest crowd of anomalies that you fear.
-#
+# So bring features to one scale before you look for neighbours, and take $k$ larger than the largest crowd of anomalies that you fear.
+# A large $k$ has a price, though, because it blurs what is fine.
+
+# %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
+blurred = np.array(shapes["40th neighbour"])[:, 1]
+claim(
+    "The distance to 40 neighbours puts B, just off the thin arc, lower than the "
+    "distance to 10 does.",
+    bool((blurred < seen["10th neighbour"][:, 1]).all()),
+    over="20 draws, recorded",
+)
+
+# %% [markdown]
 # ## Real data: a benchmark row, reproduced
 #
 # The table of breast tumours in scikit-learn has 569 rows of 30 measurements {cite}`street1993`.
@@ -414,7 +427,7 @@ str(caught[0].message)
 # The same thing happens with rounded or censored measurements, and the cure is a larger $k$, or to drop the copies.
 #
 # With 20 neighbours there is no warning, but what do the copies do to the result?
-# The recorded table has two controls beside it: the copies of tested anomalies taken out again, and the filling done only *after* the split.
+# The recorded table, made with another ten malignant rows, has two controls beside it: the copies of tested anomalies taken out again, and the filling done only *after* the split.
 
 # %%
 copies = evidence.results["duplicates"]
@@ -426,7 +439,7 @@ table(["AUROC, 20 seeds", *result], rows, digits=3)
 near, local = result["5th neighbour"], result["Local outlier factor"]
 claim(
     "Filling up before the split costs both neighbour methods more than 0.04 of AUROC; "
-    "without the copies of the tested anomalies both are back above 0.98.",
+    "without the copies of the tested anomalies both are above 0.98.",
     bool(
         min(near[0] - near[1], local[0] - local[1]) > 0.04
         and min(near[2], local[2]) > 0.98
@@ -436,6 +449,7 @@ claim(
 
 # %% [markdown]
 # A copy is the nearest neighbour of its original, at distance zero, so a tested anomaly with copies among the fitted rows looks at home.
+# The third line even beats the first, but it flatters, because the copies of tested *normal* rows are still in it and make those look at home, too.
 # Nothing crashed, and the table looks like any other.
 # Splitting first is no cure for the local outlier factor, as the last line shows, because the copies spoil its densities even where none of them is tested.
 
@@ -456,7 +470,7 @@ claim(
 #
 # **Strengths**: no labels are needed, each of the four methods fits on one screen, and together they cover distance, density and isolation.
 #
-# **Limits**: distances need features on one scale, all four lose their edge in thousands of features, and none of them says when to raise an alarm.
+# **Limits**: neighbours need features on one scale, all four miss an anomaly that shows in a few of thousands of features, and none of them says when to raise an alarm.
 #
 # **Who is harmed when it fails**: the people of whom the fitted data hold few.
 # A detector of strange payments calls theirs strange because they are rare, and so they wait and explain, while the patient whose tumour looks like many benign ones is told that all is well.
@@ -506,7 +520,9 @@ def check_popular(attempt):
     check_answer(attempt(X, x), right, mistakes)
     if attempt(X, x) is not None:
         power = int(np.log10(Mahalanobis().fit(X).score([x])[0]))
-        display(table(["pseudo-inverse", "package"], [[right, f"above 1e{power}"]]))
+        display(
+            table(["pseudo-inverse", "package"], [[f"{right:.3f}", f"above 1e{power}"]])
+        )
 
 
 check_popular(popular)
@@ -526,8 +542,8 @@ check_popular(popular_solution)
 # ## Exercise 2: how many cuts is normal?
 #
 # *Medium, 15 minutes.*
-# Return $c(m)$, the mean number of random cuts that isolate one of $m$ different numbers, without a harmonic number.
-# The first cut leaves $i$ of the $m$ numbers on its left, and every $i$ from 1 to $m - 1$ is equally likely; the number you ask about is any of the $m$ with equal probability.
+# Return $c(m)$, the mean number of random cuts that isolate one of $m$ evenly scattered numbers, without a harmonic number.
+# The first cut leaves $i$ of the $m$ numbers on its left, and as they are evenly scattered, every $i$ from 1 to $m - 1$ is equally likely; the number you ask about is any of the $m$ with equal probability.
 #
 # Hint: with probability $i / m$ your number is on the left, and then it needs $c(i)$ more cuts. Call the function itself.
 
@@ -602,9 +618,10 @@ def smallest_k(copies):
 def check_smallest_k(attempt):
     mistakes = {
         "That is the last k for which the score is zero: the k-th neighbour is still "
-        "one of the copies.": 30,
-        "You left one copy out as if the new sample were fitted itself; that holds for "
-        "training_scores().": 29,
+        "one of the copies. As an answer it holds for training_scores(), where a copy "
+        "is none of its own neighbours.": 30,
+        "Two too few: all 30 copies are neighbours of the new sample, so the 29th and "
+        "the 30th still lie at distance zero.": 29,
         "One too many: the sample is new, so it is none of its own neighbours.": 32,
     }
     check_answer(attempt(30), 31, mistakes)
