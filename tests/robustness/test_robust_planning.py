@@ -153,6 +153,14 @@ def test_worst_l1_value_equals_its_dual_in_exact_arithmetic(weights, tenths, dat
     assert abs(float(answer.value) - float(dual)) < ROW_ERROR * 9
 
 
+def test_no_mass_moves_where_nothing_gets_worse():
+    """Between equally bad states nature leaves the model as it is, so absorbing rows and ties stay readable."""
+    row = np.array([0.25, 0.25, 0.5])
+    np.testing.assert_array_equal(worst_case_l1(row, [1, 1, 1], 1.0).kernel, row)
+    kernel = worst_case_l1(row, [0, 0, 5], 0.25).kernel
+    np.testing.assert_array_equal(kernel, [0.375, 0.25, 0.375])
+
+
 def test_worst_l1_rows_reproduce_craam2():
     for radius, expected in ((0, 2.3), (1, 1.1), (2, 1.0)):
         assert (
@@ -230,6 +238,16 @@ def test_worst_kl_row_of_two_states_solves_the_scalar_equation():
                 entropy = x * x / 2 + x**4 / 12  # the same without cancellation
             low, high = (q, high) if entropy > radius else (low, q)
         assert abs(worst_case_kl([0.5, 0.5], [0, 1], radius).value - q) < KL_ERROR
+
+
+@pytest.mark.parametrize("radius", [1e-16, 1e-14, 1e-12])
+def test_a_tiny_entropy_costs_the_root_of_twice_its_size_times_the_variance(radius):
+    """Near the model relative entropy is a parabola in the tilt, and the mean falls along a straight line."""
+    p, v = np.array([0.1, 0.2, 0.3, 0.4]), np.array([3.0, -1.0, 0.5, 2.0])
+    spread = np.sqrt(p @ v**2 - (p @ v) ** 2)
+    drop = p @ v - worst_case_kl(p, v, radius).value
+    # The next term is of the order of the radius, and the difference keeps 8 digits at least.
+    assert abs(drop / (np.sqrt(2 * radius) * spread) - 1) < 1e-5
 
 
 def test_worst_kl_survives_rare_states_and_near_ties():
@@ -426,6 +444,8 @@ def test_explicit_zeros_of_a_sparse_model_are_no_support_and_stay():
     assert (
         robust_value_iteration(mdp, 1.0).value[0] == 0
     )  # all mass to state 0, none to the costly state 2
+    # A sparse model's nature keeps to the entries that are not zero, whatever the set allows.
+    assert robust_value_iteration(mdp, 1.0, anywhere_l1).value[0] == 0
     assert mdp.rows.nnz == 5
 
 
@@ -835,6 +855,43 @@ def test_values_and_radii_of_any_width_of_number_are_converted_first(dtype):
     for worst in (worst_case_l1, worst_case_kl):
         expected = worst(p, value.astype(float), 1.0)
         np.testing.assert_array_equal(worst(p, value, radius).kernel, expected.kernel)
+
+
+@pytest.mark.parametrize(("kind", "radius"), KINDS)
+def test_the_bounds_hold_the_optimum_from_the_first_step_on(kind, radius):
+    """A tolerance that anything meets ends at v = 0, where the bounds are far from the value and must hold it."""
+    for shift in (-3, 0, 3):  # all rewards of one sign, or of both
+        mdp = random_mdp(np.random.default_rng(4), closed=0)
+        mdp = MDP(mdp.transition, mdp.reward + shift, mdp.discount)
+        policy = np.zeros(6, int)
+        for solve, backup in (
+            (partial(robust_value_iteration, mdp), mdp.reward.max(axis=1)),
+            (partial(robust_policy_value, mdp, policy), mdp.reward[:, 0]),
+        ):
+            coarse = solve(radius, kind, 1e9)
+            fine = solve(radius, kind, 1e-10)
+            assert coarse.iterations == 1
+            assert (coarse.lower <= fine.value).all()
+            assert (fine.value <= coarse.upper).all()
+            # MacQueen's, with T 0 = r: widened by 65 units, in each direction.
+            wide = 2 * 65 * solve_error(mdp)
+            bounds = backup + 9 * backup.min(), backup + 9 * backup.max()
+            np.testing.assert_allclose(coarse.lower, bounds[0], rtol=0, atol=wide)
+            np.testing.assert_allclose(coarse.upper, bounds[1], rtol=0, atol=wide)
+
+
+@pytest.mark.parametrize(("kind", "radius"), KINDS)
+def test_the_bounds_leave_room_for_the_rounding_of_the_worst_rows(kind, radius):
+    mdp = random_mdp(np.random.default_rng(5), closed=0)
+    for solution in (
+        robust_value_iteration(mdp, radius, kind, 1e-9),
+        robust_policy_value(mdp, np.zeros(6, int), radius, kind, 1e-9),
+    ):
+        # The worst value is exact to 64 units of precision, for ever: over 1 - discount.
+        room = 64 * 2.2e-16 * np.abs(solution.value).max() / (1 - mdp.discount)
+        assert (solution.upper - solution.lower).min() > 2 * room
+        assert (solution.lower < solution.value).all()
+        assert (solution.value < solution.upper).all()
 
 
 def test_the_solution_says_why_it_ended():

@@ -116,7 +116,7 @@ def test_the_probability_of_harm_is_the_exact_one_however_rare_the_ways_out(seed
         np.testing.assert_allclose(harm, expected, rtol=PRECISION, atol=0)
 
 
-@pytest.mark.parametrize("leak", [1e-3, 1e-17, 1e-170, 1e-300])
+@pytest.mark.parametrize("leak", [1e-3, 1e-8, 1e-14, 1e-17, 1e-170, 1e-300])
 def test_two_equal_leaks_are_equally_likely_however_small(leak):
     """One minus twice 1e-17 is one: whoever computes the diagonal by subtraction divides 0 by 0."""
     still = MDP([[[1 - 2 * leak, leak, leak]], [[0, 1, 0]], [[0, 0, 1]]], [[0]] * 3, 0)
@@ -128,6 +128,21 @@ def test_two_equal_leaks_are_equally_likely_however_small(leak):
     rocking = MDP(rows, np.zeros((4, 1)), 0)
     harm = harm_probability(rocking, [0] * 4, np.arange(4) == 2)
     np.testing.assert_allclose(harm, [0.25, 0.25, 1, 0], rtol=PRECISION)
+
+
+@given(seeds, st.sampled_from([6, 9, 13, 40]))
+@examples
+def test_long_walks_with_idle_steps_end_where_the_exact_ones_do(seed, rare):
+    """So many moves that states are eliminated one by one, and in every state one may also stay."""
+    rng = np.random.default_rng(seed)
+    rows = np.zeros((7, 7))
+    rows[:5, :5] = rng.dirichlet(np.full(5, 0.5), 5)
+    rows[:5, 5:] = 10.0**-rare * rng.random((5, 2))
+    rows[5, 5] = rows[6, 6] = 1
+    rows /= rows.sum(axis=1, keepdims=True)
+    harmful = np.arange(7) == 5
+    harm = harm_probability(MDP(rows[:, None], np.zeros((7, 1)), 0), [0] * 7, harmful)
+    np.testing.assert_allclose(harm, exact_harm(rows, harmful), rtol=PRECISION)
 
 
 def test_a_certain_harm_is_one_however_long_it_takes():
