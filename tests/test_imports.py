@@ -14,9 +14,9 @@ NAMES = [
     for path in sorted((ROOT / "companion").rglob("*.py"))
     if path.stem not in ("__init__", "lesson", "listings")  # what only notebooks use
 ]
-# On the machine where the limit was set NumPy and SciPy take 0.5 s of CPU and a module may add 0.25 s.  A share,
-# because a slower machine takes longer for both; CPU time, because a busy one waits.
-LIMIT = 0.5
+# About a second.  Where the limit was set NumPy and SciPy take half a second of CPU, scikit-learn adds 0.7.  A
+# share, because a slower machine takes longer for both; CPU time, because a busy one waits.
+LIMIT = 2.0
 
 # Imports the libraries, then each module in a copy of this process, and prints the CPU seconds of both.
 PROGRAM = """
@@ -91,10 +91,8 @@ def test_a_module_costs_little_beyond_the_libraries(torch):
 @pytest.mark.parametrize(
     "text",
     [
-        "import scipy.stats",
-        "from sklearn.datasets import load_digits",
-        "import torch",
-        "table = [i * i for i in range(10_000_000)]",
+        "import torch, torch.nn, sklearn.datasets",
+        "table = [i * i for i in range(40_000_000)]",
     ],
 )
 def test_a_slow_import_is_noticed(text, tmp_path):

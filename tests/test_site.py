@@ -1017,6 +1017,9 @@ def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
     assert '<blockquote class="believed">' in text
     assert '<blockquote class="claim">' in text
     assert "show_source" not in text
+    # A wrong belief is no answer to a search.
+    index = (html / "_static" / "search-index.js").read_text(encoding="utf-8")
+    assert ("It is so." in index, "It is not." in index) == (False, True)
     rest = text[text.index("<article") :]
     for words in READS.split("|"):
         before, found, rest = rest.partition(words.strip())

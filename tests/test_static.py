@@ -1,5 +1,6 @@
 """Style, types, docstrings and packaging."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -82,3 +83,48 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
         for path in (ROOT / "companion").rglob("*")
         if path.is_file() and path.suffix in (".py", ".typed")
     }
+
+
+# --- bounds in tests ---------------------------------------------------------------
+
+
+def hidden_parts(source: str) -> list[str]:
+    """Comparisons whose bound has a part that is not written: NumPy adds 1e-7 of the value, pytest 1e-12."""
+    faults = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        given = {keyword.arg for keyword in node.keywords}
+        hidden = {
+            "assert_allclose": "rtol" not in given,
+            "allclose": not {"rtol", "atol"} <= given,
+            "approx": "abs" not in given,
+        }
+        if hidden.get(name, False):
+            faults.append(f"line {node.lineno}: {ast.unparse(node)}")
+    return faults
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "tests").rglob("test_*.py")), ids=lambda p: p.stem
+)
+def test_no_bound_has_a_hidden_part(path):
+    faults = hidden_parts(path.read_text(encoding="utf-8"))
+    assert faults == [], "say rtol=0 beside atol, and abs=0 beside rel"
+
+
+@pytest.mark.parametrize(
+    ("call", "hidden"),
+    [
+        ("np.testing.assert_allclose(a, b, atol=1e-15)", True),
+        ("np.testing.assert_allclose(a, b, rtol=0, atol=1e-15)", False),
+        ("np.testing.assert_allclose(a, b, rtol=1e-15)", False),
+        ("torch.allclose(a, b, atol=1e-6)", True),
+        ("assert a == pytest.approx(b)", True),
+        ("assert a == pytest.approx(b, rel=1e-15)", True),
+        ("assert a == pytest.approx(b, abs=1e-15)", False),
+    ],
+)
+def test_a_hidden_part_of_a_bound_is_noticed(call, hidden):
+    assert bool(hidden_parts(call)) == hidden

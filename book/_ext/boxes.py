@@ -12,7 +12,6 @@ from sphinx.application import Sphinx
 BOXES = {
     "✓": "claim",
     "Often believed, and wrong": "believed",
-    "You should know": "you-should-know",
 }
 
 

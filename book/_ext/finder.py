@@ -26,7 +26,6 @@ UNREAD = (
     nodes.title,
     nodes.footnote_reference,
 )
-BELIEVED = {"believed", "you-should-know"}
 
 
 def words(node: nodes.Node) -> str:
@@ -40,7 +39,7 @@ def words(node: nodes.Node) -> str:
         first = node.next_node(nodes.entry)
         if first is None or first.astext() not in ("At a glance", "symbol"):
             return ""
-    if isinstance(node, nodes.block_quote) and BELIEVED & set(node["classes"]):
+    if isinstance(node, nodes.block_quote) and "believed" in node["classes"]:
         # A wrong belief is no answer to a search; its correction is.
         kept = node.findall(nodes.strong)
         return "".join(f"{strong.astext()}\n" for strong in list(kept)[1:])

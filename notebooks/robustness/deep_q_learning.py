@@ -88,8 +88,8 @@ axes.legend()
 plt.show()
 
 # %% [markdown]
-# The correct learner reaches the optimum itself, and not merely something near it.
-# The other one differs by a single flag, learns just as smoothly, and never gets there.
+# The correct learner reaches the optimum itself, and not merely something near it; where it leaves it for a moment, it comes back.
+# The other one differs by a single flag, learns just as quickly at first, and then stays away from it in nearly every seed.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 final = {name: np.array(v["final gap"]) for name, v in variants.items()}

@@ -92,7 +92,8 @@ shielded = [
     for p in (random, saboteur, optimal)
 ]
 bare.insert(2, np.median(trained_harm))
-shielded.insert(2, max(evidence.results["learning"]["shielded"]["harm"]))
+trained = evidence.results["policies"]["trained (1000 steps)"]  # the same 20, shielded
+shielded.insert(2, trained["harm_shielded_solved"])
 
 # %% mystnb={"figure": {"caption": "Left: the safe set (blue) and the actions that the shield lets through; arrows show where a step is meant to go. Harmless but lost fields are pale orange, holes are black, S is the start and G the goal. Right: the exact probability of ever falling in, from the start; for the trained policy the median of 20 seeds, and each seed as a dot.", "name": "fig-shielding"}, "image": {"alt": "Two panels. Left: the map of the frozen lake. The safe set is the two top rows, the left column and the right column down to the goal; arrows show the actions that the shield lets through: all four in the top row, elsewhere mostly the one that points away from the holes. Right: bars of the probability of falling in. Bare, the random policy and the saboteur are near 1, the trained policy near 0.2 with 20 seeds spread around it, the optimal policy near 0.1. Behind the shield all bars are zero."}} tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4.2), width_ratios=[1, 1.1])
@@ -230,7 +231,7 @@ show_source(safe_set)
 #
 # A shield asks the policy what it wants.
 # If that action is safe it passes, and if not, a safe one is taken instead, the **fallback**.
-# Here four walkers stand on the rim or at home and want to walk (action 1).
+# On the rim and at home, let one walker want to wait (action 0) and another one to walk (action 1).
 
 # %%
 rim, home = 2, 3
@@ -238,6 +239,7 @@ state, wanted = [rim, rim, home, home], [0, 1, 0, 1]
 shield_action(wanted, state, inside)
 
 # %% [markdown]
+# Only the second walker was overruled, who wanted to walk on the rim.
 # That is all there is to it when you act: one call between the policy and the environment.
 
 # %%
@@ -329,7 +331,7 @@ for seed in range(20):
     other = MDP(other / other.sum(axis=2, keepdims=True), lake.reward, 0.99)
     harm = harm_probability(other, shield_policy(saboteur, safe), holes)
     same.append(harm[safe.states].max() == 0)
-sum(same)  # of 20 lakes with other probabilities
+int(sum(same))  # of 20 lakes with other probabilities
 
 # %% [markdown]
 # ## Learning behind the shield
@@ -418,7 +420,8 @@ naive_harm(shield_policy(coin, inside))
 
 # %%
 rare = MDP([[[1, 1e-17, 1e-17]], [[0, 1, 0]], [[0, 0, 1]]], np.zeros((3, 1)), 0.9)
-harm_probability(rare, [0, 0, 0], [False, True, False])[0], 1 - rare.transition[0, 0, 0]
+harm = harm_probability(rare, [0, 0, 0], [False, True, False])[0]
+np.array([harm, 1 - rare.transition[0, 0, 0]])
 
 # %% [markdown]
 # ## Break it: safe, because it never arrives

@@ -55,7 +55,7 @@ def test_fitted_rows_have_mean_squared_distance_d_times_n_minus_1_over_n(seed, d
     # of the smallest, which is squared in the score; ten times that.
     condition = np.linalg.cond(X - X.mean(axis=0))
     assert Mahalanobis().fit(X).score(X).mean() == pytest.approx(
-        d * (n - 1) / n, rel=10 * 2 * (n + d) * EPS * max(condition, 1)
+        d * (n - 1) / n, rel=10 * 2 * (n + d) * EPS * max(condition, 1), abs=0
     )
 
 
@@ -140,7 +140,7 @@ def test_leaving_the_span_of_too_few_rows_or_of_dependent_features_is_seen():
     # Rank 4.  What rounding leaves in the fifth direction, an eps, is measured in 100 * sqrt(20) eps: of the
     # score no more than (1 / 447)**2, for each of five rows.
     seen = Mahalanobis().fit(few)
-    assert seen.score(few).mean() == pytest.approx(4 * 4 / 5, rel=1e-4)
+    assert seen.score(few).mean() == pytest.approx(4 * 4 / 5, rel=1e-4, abs=0)
     assert seen.score(_normal(10, 20, 1)).min() > 1e20
     X = _normal(50, 2)
     twin = np.column_stack([X, X.sum(axis=1)])
@@ -265,7 +265,9 @@ def test_the_factor_equals_its_definition_row_by_row(seed, d, k):
         distance = _distances(x[None], X)[0]
         near = np.argsort(distance)[:k]
         assert score == pytest.approx(
-            np.mean([dense[o] for o in near]) / density(distance, near), rel=4e-10
+            np.mean([dense[o] for o in near]) / density(distance, near),
+            rel=4e-10,
+            abs=0,
         )
 
 
@@ -293,7 +295,7 @@ def test_beside_more_than_k_equal_rows_the_factor_warns_and_is_enormous(features
         ours = LocalOutlierFactor(7).fit(X)
     beside, same = X[:1] + 1e-3, X[:1]
     assert ours.score(beside)[0] > 1e6
-    assert ours.score(same)[0] == pytest.approx(1, rel=1e-12)
+    assert ours.score(same)[0] == pytest.approx(1, rel=1e-12, abs=0)
     np.testing.assert_allclose(ours.training_scores()[:24], 1, rtol=1e-12)
     with pytest.warns(UserWarning, match="24 rows"):
         scaled = LocalOutlierFactor(7).fit(X * 2.0**-600)
@@ -362,7 +364,9 @@ def test_average_path_is_the_expected_depth_of_a_random_tree():
     # 200 additions of numbers up to 10, and the logarithm of the gamma function's slope.
     np.testing.assert_allclose(average_path(np.arange(200)), depth, rtol=1e-12)
     assert _naive_average_path(3) / average_path(3) == pytest.approx(0.7245, abs=1e-4)
-    assert _naive_average_path(256) == pytest.approx(float(average_path(256)), rel=1e-3)
+    assert _naive_average_path(256) == pytest.approx(
+        float(average_path(256)), rel=1e-3, abs=0
+    )
 
 
 @pytest.mark.parametrize("kind", "bhilqBHILQ")
@@ -376,7 +380,9 @@ def test_average_path_takes_integers_of_every_width(kind):
 def test_average_path_of_a_huge_number_of_rows_needs_no_memory():
     m = 2**63 - 1
     expected = 2 * (np.log(m) + np.euler_gamma) - 2
-    assert float(average_path(np.uint64(m))) == pytest.approx(expected, rel=1e-12)
+    assert float(average_path(np.uint64(m))) == pytest.approx(
+        expected, rel=1e-12, abs=0
+    )
 
 
 def test_three_points_have_the_expected_paths_of_pencil_and_paper():
@@ -388,7 +394,9 @@ def test_three_points_have_the_expected_paths_of_pencil_and_paper():
         .score([[0.0], [1.0], [3.0]])
     )
     path = -np.log2(score) * average_path(3)
-    np.testing.assert_allclose(path, [5 / 3, 2, 4 / 3], atol=4 * (2 / 9 / trees) ** 0.5)
+    np.testing.assert_allclose(
+        path, [5 / 3, 2, 4 / 3], atol=4 * (2 / 9 / trees) ** 0.5, rtol=0
+    )
 
 
 def _mean_paths_of_scikit_learn(forest, X):
@@ -431,8 +439,8 @@ def test_a_path_is_its_cuts_and_what_the_uncut_rows_would_add():
     X = np.append(np.zeros(40), 1)[:, None]
     many, alone = IsolationForest(30).fit(X).score([[0.0], [1.0]])
     c = average_path([40, 41])
-    assert -np.log2(many) * c[1] == pytest.approx(1 + c[0], rel=1e-12)
-    assert -np.log2(alone) * c[1] == pytest.approx(1, rel=1e-12)
+    assert -np.log2(many) * c[1] == pytest.approx(1 + c[0], rel=1e-12, abs=0)
+    assert -np.log2(alone) * c[1] == pytest.approx(1, rel=1e-12, abs=0)
 
 
 def test_no_path_has_more_cuts_than_the_logarithm_of_the_sample():
@@ -457,7 +465,7 @@ def test_each_varying_feature_is_cut_equally_often_also_where_others_are_constan
 def test_equal_rows_score_one_half():
     assert IsolationForest(10).fit(np.full((40, 3), 0.1)).score(
         _normal(5, 3)
-    ) == pytest.approx(0.5)
+    ) == pytest.approx(0.5, abs=1e-14)
 
 
 @settings(derandomize=True, deadline=None, max_examples=20)

@@ -77,7 +77,7 @@ def test_the_optimal_action_values_are_their_own_expected_target():
     after = double_q_target(zero, never, 0.95, q, q).numpy()
     expected = mdp.reward + mdp.transition @ after
     # 64 products of numbers up to 20, and one linear solve before them
-    np.testing.assert_allclose(expected, q.numpy(), atol=1e-10)
+    np.testing.assert_allclose(expected, q.numpy(), atol=1e-10, rtol=0)
 
 
 def test_a_terminated_step_does_not_look_ahead_even_at_infinity():
@@ -422,5 +422,5 @@ def test_the_value_of_a_learnt_policy_is_never_above_the_optimum():
     random = np.random.default_rng(0).integers(0, 5, size=(50, 64))
     assert all((policy_value(mdp, policy) <= optimum + 1e-9).all() for policy in random)
     np.testing.assert_allclose(
-        action_values(mdp, optimum).max(axis=1), optimum, atol=1e-10
+        action_values(mdp, optimum).max(axis=1), optimum, atol=1e-10, rtol=0
     )
