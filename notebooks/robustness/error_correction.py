@@ -71,7 +71,7 @@ figure_style()
 #
 # Here is a small classifier of handwritten digits, kept in memory as 32-bit numbers.
 # Cosmic rays, heat or wear flip each of its bits with a small probability, and then it has to read the digits that it has never seen.
-# Once it lies there bare, and once behind SECDED, the code of server memory, which adds 8 bits to every 64.
+# It is stored twice: once as it is, and once with SECDED, the kind of code that server memory uses, which adds 8 bits to every 64.
 #
 # **Guess before you look**: if one bit in a thousand is flipped, how much of its accuracy is left without the code, and how much with it?
 
@@ -621,8 +621,8 @@ Markdown(
     "the book's, which is there to be read, so zlib is the tool; galois also builds "
     "longer BCH codes, for which the book's table would be too large. "
     "On the same Hamming words galois takes "
-    f"{ratios['hamming_galois_over_ours']:.0f} times as long, because the book looks "
-    "the error up; all compared words and corrections agree."
+    f"{ratios['hamming_galois_over_ours']:.0f} times as long as the book, which looks "
+    "the error up in a table; all compared words and corrections agree."
 )
 
 # %% tags=["hide-output"]
