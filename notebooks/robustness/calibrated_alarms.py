@@ -20,7 +20,7 @@
 # Conformal prediction for anomaly detection: a threshold that keeps its false-alarm rate, with AUROC, average precision and FPR at 95 % TPR beside it.
 #
 # The Epic Sepsis Model scores the patients of hundreds of American hospitals every quarter of an hour, and rings when the score is high.
-# When one university hospital looked, it had rung for 18 % of all patients, and yet it had missed two thirds of those who got sepsis {cite}`wong2021`.
+# When one university hospital looked, it would have rung for 18 % of all patients, and yet it would have missed two thirds of those who got sepsis {cite}`wong2021`.
 #
 # **Above which score should an alarm ring, so that it rings for nothing as rarely as you promised?**
 #

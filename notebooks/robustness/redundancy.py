@@ -252,7 +252,8 @@ show_source(mean_time_to_failure)
 # If you save too rarely a failure destroys much work, but if you save too often you do little else.
 #
 # Let failures come every $M$ minutes on average, whatever happened before, and let a checkpoint take $\delta$ minutes and a restart $R$.
-# A stretch of $x$ minutes then takes $M(e^{x/M} - 1)$ until it succeeds for the first time, and so one minute of work with a checkpoint every $\tau$ minutes takes
+# A stretch of $x$ minutes then takes $M(e^{x/M} - 1)$ until it succeeds for the first time.
+# Restarts, which may fail, too, multiply that by $e^{R/M}$, and so one minute of work with a checkpoint every $\tau$ minutes takes
 #
 # $$T(\tau) = M\, e^{R/M}\, \frac{e^{(\tau + \delta)/M} - 1}{\tau}.$$
 
@@ -383,7 +384,7 @@ table(["common cause, c", "the vote fails"], rows)
 #
 # ## Break it: a solver that subtracts
 #
-# Two computers of which one must work; each fails once in $10^{12}$ hours, and a repair takes one second, so the rates are sixteen orders of magnitude apart.
+# Two computers of which one must work; each fails once in $10^{12}$ hours, and a repair takes one second, so the rates are almost sixteen orders of magnitude apart.
 # Then the plain linear solve is wrong without a word, because $\lambda + \mu$ no longer knows what $\lambda$ was.
 
 # %%
@@ -414,7 +415,7 @@ claim(
 # > **Without repair the voting trio lives shorter than one computer.** It is more reliable on a short mission, and repair is what makes it last.
 # >
 # > "More voters are safer."
-# > **Only if each of them is right more than half of the time, and errs independently.** Below one half, every further pair of voters makes the vote worse.
+# > **That is certain only if each of them is right more than half of the time, and errs independently.** Below one half, every further pair of voters makes the vote worse.
 # >
 # > "Our three models were trained on different data, so they fail independently."
 # > **They share the hard inputs.** Measure how often they are wrong together before you multiply their error rates.
