@@ -564,7 +564,7 @@ table(
 show_source(policy_iteration)
 
 # %% [markdown]
-# Where $P$ is not known, deep Q-learning finds the policy from samples, and [Fault tolerance](robustness/fault_tolerance.ipynb) says when to repair what.
+# Where $P$ is not known, [deep Q-learning](robustness/deep_q_learning.ipynb) finds the policy from samples, and [Fault tolerance](robustness/fault_tolerance.ipynb) says when to repair what.
 #
 # ## Section 4
 #

@@ -20,7 +20,7 @@
 # Conformal prediction for anomaly detection: a threshold that keeps its false-alarm rate, with AUROC, average precision and FPR at 95 % TPR beside it.
 #
 # The Epic Sepsis Model scores the patients of hundreds of American hospitals every quarter of an hour, and rings when the score is high.
-# When one university hospital looked, it had rung for 18 % of all patients, and yet it had missed two thirds of those who got sepsis {cite}`wong2021`.
+# When one university hospital looked, it would have rung for 18 % of all patients, and yet it would have missed two thirds of those who got sepsis {cite}`wong2021`.
 #
 # **Above which score should an alarm ring, so that it rings for nothing as rarely as you promised?**
 #
@@ -400,7 +400,7 @@ claim(
 
 # %% [markdown]
 # Read *group of customers* for *digit*: the promise is kept on paper while one group pays for another.
-# The cure is a threshold for each group, from calibration samples of that group.
+# The cure is a threshold for each group, from calibration samples of that group, and its price is that every group needs enough of them.
 #
 # > **Often believed, and wrong**
 # >
@@ -455,7 +455,7 @@ def check_p_value(attempt):
         "n + 1.": high / 9,
         "The new sample is counted above the line, but not below it.": (high + 1) / 9,
         "Equal scores look as strange, so they count, too.": (above + 1) / 10,
-        "You counted from the wrong end.": (10 - high) / 10,
+        "You counted from the wrong end.": (10 - above) / 10,
     }
     right = conformal_p_values(calibration, tests)
     check_answer(None if None in answers else answers, right, mistakes)

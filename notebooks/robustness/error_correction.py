@@ -71,7 +71,7 @@ figure_style()
 #
 # Here is a small classifier of handwritten digits, kept in memory as 32-bit numbers.
 # Cosmic rays, heat or wear flip each of its bits with a small probability, and then it has to read the digits that it has never seen.
-# Once it lies there bare, and once behind SECDED, the code of server memory, which adds 8 bits to every 64.
+# It is stored twice: once as it is, and once with SECDED, the kind of code that server memory uses, which adds 8 bits to every 64.
 #
 # **Guess before you look**: if one bit in a thousand is flipped, how much of its accuracy is left without the code, and how much with it?
 
@@ -302,7 +302,7 @@ rows = [
 table(["code", "bits sent", "wrong, unnoticed (%)", "refused (%)"], rows, digits=4)
 
 # %% [markdown]
-# The last two rows add up to nearly the same, because the eighth bit repairs nothing: it turns mistakes into refusals.
+# SECDED's row adds up to a third more than Hamming's, because its eighth bit repairs nothing and can be wrong itself; but it turns nearly all mistakes into refusals.
 # You can ask for a refused word again, but of a mistake you never hear.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -427,7 +427,7 @@ claim(
 )
 
 # %% [markdown]
-# No decoder of this kind can do better, because the wrong word really is the nearest one.
+# No decoder that corrects one bit of this code can do better, because the wrong word really is the nearest one.
 #
 # ## Break it: somebody who means it
 #
@@ -460,7 +460,7 @@ claim(
 # > **It does one or the other.** To correct up to $a$ errors and surely detect up to $b \ge a$ you need $d > a + b$.
 # >
 # > "Three copies are the safe choice."
-# > **They are the simple choice.** In the table above SECDED is wrong unnoticed less often, with eight bits instead of twelve.
+# > **They are the simple choice.** In the table above SECDED is wrong unnoticed less often, with eight bits instead of twelve; but you must be able to ask again for the words that it refuses.
 # >
 # > "A check sum proves who wrote it."
 # > **It proves that no ordinary accident happened on the way.** Whoever changes the message can change the sum.
@@ -616,14 +616,13 @@ check_forge(forge_solution)
 # %% tags=["hide-input"]
 evidence = recorded("robustness/error_correction")
 ratios = evidence.results["speed"]["ratios"]
-bits_compared = sum(row["words"] for row in evidence.results["linear_codes"])
 Markdown(
     f"zlib's CRC-32 is about {1 / ratios['crc32_zlib_over_ours']:.0f} times as quick as "
     "the book's, which is there to be read, so zlib is the tool; galois also builds "
     "longer BCH codes, for which the book's table would be too large. "
     "On the same Hamming words galois takes "
-    f"{ratios['hamming_galois_over_ours']:.0f} times as long, because the book looks "
-    "the error up; all compared words and corrections agree."
+    f"{ratios['hamming_galois_over_ours']:.0f} times as long as the book, which looks "
+    "the error up in a table; all compared words and corrections agree."
 )
 
 # %% tags=["hide-output"]

@@ -116,7 +116,7 @@ plt.show()
 
 # %% [markdown]
 # Look at where the curves cross.
-# On the left of it the long code is the better one, and on the right it is the worse one, so length helps only on the right side of a sharp **threshold**.
+# On the left of it the long code is the better one, and on the right it is the worse one, so length helps only as long as the line loses less than a sharp **threshold**.
 # The dashed line is computed, not fitted, and this page shows you how.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -404,7 +404,7 @@ claim(
 # %% [markdown]
 # ## A standard channel: random flips
 #
-# In a long random code the cycles are long, and the beliefs are good enough.
+# In a long random code few bits lie on a short cycle, and the beliefs are good enough.
 # Send a hundred blocks of 1200 bits, twenty on each of five codes, through three channels.
 # The all-zero word is sent, which is fair, because a decoder that looks at checks alone treats every code word alike.
 

@@ -20,7 +20,7 @@
 # Error-correcting output codes (ECOC): many classes from yes-or-no learners, with one versus rest, one versus one and plain voting beside them.
 #
 # In 2004 the capsule Genesis came home from space, and its own electronics had to open the parachute as soon as redundant switches felt the air brake it.
-# The switches had been drawn upside down, so they never closed, and the capsule hit the desert unbraked {cite}`genesis2006`.
+# The switches had been drawn upside down, so they never closed, and the capsule hit the desert without a parachute {cite}`genesis2006`.
 #
 # **How many of your yes-or-no answers may be wrong before your decision is?**
 #
@@ -75,7 +75,7 @@ figure_style()
 # **Guess before you look**: if three of the fifteen lie like that, how many of a hundred digits are still read right?
 # And how many, if there is one learner per digit that asks *is it mine?*, and one of the ten lies?
 
-# %% mystnb={"figure": {"caption": "Share of handwritten digits read right, against the number of broken learners: the mean over ten seeds, bands from lowest to highest, recorded. Left: support vector machines that say yes or no; a broken one says the opposite. Right: decision trees; a broken tree of the vote names the next digit, a broken tree of the code says the opposite. Every choice of broken learners counts; where there are more than 1500, so many drawn at random.", "name": "fig-output-codes"}, "image": {"alt": "Two panels of accuracy against zero to four broken learners. Left: BCH words with 15 learners start at 0.98 and stay above 0.95 until three are broken, then fall to 0.75. One versus one with 45 learners starts a little higher and falls to 0.91 at the first. One versus rest with 10 learners falls from 0.96 to 0.45 at the first and on to 0.12. Three copies of it with 30 learners stay between. Right: a plain vote of 15 trees stays level at 0.93, the BCH words fall from 0.93 to 0.56, one tree alone has 0.84."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Share of handwritten digits read right, against the number of broken learners: the mean over ten seeds, bands from lowest to highest, recorded. Left: support vector machines that say yes or no; a broken one says the opposite. Right: decision trees; a broken tree of the vote names the next digit, a broken tree of the code says the opposite. Every choice of broken learners counts; where there are more than 1500, so many drawn at random.", "name": "fig-output-codes"}, "image": {"alt": "Two panels of accuracy against zero to four broken learners. Left: BCH words with 15 learners start at 0.98 and stay above 0.95 until three are broken, then fall to 0.75. One versus one with 45 learners starts a little higher and falls to 0.91 at the first. One versus rest with 10 learners falls from 0.96 to 0.45 at the first and on to 0.12. Three copies of it with 30 learners lie just below the BCH words up to three, and above all others at four with 0.89. Right: a plain vote of 15 trees stays level at 0.93, the BCH words fall from 0.93 to 0.56, one tree alone has 0.84."}} tags=["hide-input"]
 evidence = recorded("robustness/output_codes")
 yes_no, naming = (evidence.results[name]["accuracy"] for name in ("yes_no", "naming"))
 styles = [
@@ -113,11 +113,11 @@ bch = np.array(yes_no["BCH words"]["seeds"])  # (seed, broken learners)
 rest = np.array(yes_no["one versus rest"]["seeds"])
 claim(
     "Three liars cost the code less than a twentieth, and the fourth alone costs more; "
-    "one liar costs one versus rest almost half.",
+    "one liar costs one versus rest about half.",
     bool(
         (bch[:, 0] - bch[:, 3] < 0.05).all()
         and (bch[:, 3] - bch[:, 4] > 0.05).all()
-        and (rest[:, 0] - rest[:, 1] > 0.45).all()
+        and (np.abs(rest[:, 0] - rest[:, 1] - 0.5) < 0.05).all()
     ),
     over="10 seeds, recorded; every choice of liars",
 )
@@ -283,7 +283,7 @@ claim(
 # %% [markdown]
 # So if nothing ever breaks, take one versus one.
 # The code is for you if answers may be plainly wrong, or if learners are expensive and classes are many: the fifteen columns have words for 32 classes, for which one versus one would need 496 learners.
-# If you can afford three learners for each digit, each trained on rows of its own, their vote falls more gently than the code; but these are thirty.
+# If you can afford three learners for each digit, each trained on rows of its own, their vote reads a little less than the code up to three liars and much more with the fourth; but these are thirty.
 #
 # ## Where a plain vote is better
 #
@@ -299,7 +299,7 @@ table(["decision trees; broken:", "learners", *range(5)], rows, digits=3)
 
 # %% [markdown]
 # Read the last line beside the second.
-# The coded trees are much better than one tree, which looks like the merit of the code until you see the vote do it, too: it is the merit of asking fifteen learners instead of one.
+# The coded trees are much better than one tree, which looks like the merit of the code until you see the vote do it, too: it is the merit of asking fifteen different learners instead of one.
 # The line in between has the cause removed: the same fifteen trees on the *same* rows are nearly one tree, and their vote gains little.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -392,7 +392,7 @@ claim(
 #
 # **Strengths**: faults are survived without being found, the margin $t$ is a theorem that holds for every learner, and the distance to the nearest word warns of doubtful inputs (exercise 3).
 #
-# **Limits**: more learners with harder questions, and no help at all when more than $t$ of them are wrong for the same reason.
+# **Limits**: more learners with harder questions, and no promise any more when more than $t$ of them are wrong, for instance all for the same reason.
 # At Genesis *all* switches were upside down, and no code and no vote decodes that.
 #
 # **Who is harmed when it fails**: people whose inputs all learners find hard together.

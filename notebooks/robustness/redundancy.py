@@ -252,7 +252,8 @@ show_source(mean_time_to_failure)
 # If you save too rarely a failure destroys much work, but if you save too often you do little else.
 #
 # Let failures come every $M$ minutes on average, whatever happened before, and let a checkpoint take $\delta$ minutes and a restart $R$.
-# A stretch of $x$ minutes then takes $M(e^{x/M} - 1)$ until it succeeds for the first time, and so one minute of work with a checkpoint every $\tau$ minutes takes
+# A stretch of $x$ minutes then takes $M(e^{x/M} - 1)$ until it succeeds for the first time.
+# Restarts, which may fail, too, multiply that by $e^{R/M}$, and so one minute of work with a checkpoint every $\tau$ minutes takes
 #
 # $$T(\tau) = M\, e^{R/M}\, \frac{e^{(\tau + \delta)/M} - 1}{\tau}.$$
 
@@ -271,7 +272,7 @@ np.testing.assert_allclose(tau[total.argmin()], best, atol=0.01)
 
 # %% [markdown]
 # The interruptions of the opening came every 186 minutes.
-# How long Meta's checkpoints took is not in the report, so this page supposes one minute, and five for a restart.
+# How long Meta's checkpoints took is not in the report, so this page supposes one minute, and five for a restart; theirs must have been quicker, because with these numbers more time is lost than they report.
 # The best interval has a closed form, with Lambert's function $W$, the inverse of $x e^x$:
 #
 # $$\tau^* = M\,\big(1 + W(-e^{-1 - \delta/M})\big) \;\approx\; \sqrt{2\,\delta M}.$$
@@ -337,8 +338,8 @@ table(["wrong, in percent", "mean", "least", "most"], rows, digits=1)
 
 # %% [markdown]
 # Voting hardly helps here, although the voters share no training image.
-# They share something else: some digits are badly written, and whoever looks at those is likely to be wrong.
-# That this is the cause, and not some flaw of the formula, you see from the last line, where the shared hard images are gone and the formula is right again.
+# They share something else: they are wrong on the *same* images, be it because those digits are badly written or because three models of one kind have the same blind spot.
+# That the sharing is the cause, and not some flaw of the formula, you see from the last line, where the same mistakes fall on images at random and the formula is right again.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 p = wrong.mean(axis=1)
@@ -383,7 +384,7 @@ table(["common cause, c", "the vote fails"], rows)
 #
 # ## Break it: a solver that subtracts
 #
-# Two computers of which one must work; each fails once in $10^{12}$ hours, and a repair takes one second, so the rates are sixteen orders of magnitude apart.
+# Two computers of which one must work; each fails once in $10^{12}$ hours, and a repair takes one second, so the rates are almost sixteen orders of magnitude apart.
 # Then the plain linear solve is wrong without a word, because $\lambda + \mu$ no longer knows what $\lambda$ was.
 
 # %%
@@ -414,10 +415,10 @@ claim(
 # > **Without repair the voting trio lives shorter than one computer.** It is more reliable on a short mission, and repair is what makes it last.
 # >
 # > "More voters are safer."
-# > **Only if each of them is right more than half of the time, and errs independently.** Below one half, every further pair of voters makes the vote worse.
+# > **That is certain only if each of them is right more than half of the time, and errs independently.** Below one half, every further pair of voters makes the vote worse.
 # >
 # > "Our three models were trained on different data, so they fail independently."
-# > **They share the hard inputs.** Measure how often they are wrong together before you multiply their error rates.
+# > **They are wrong on the same inputs.** Measure how often they are wrong together before you multiply their error rates.
 # >
 # > "An identical spare protects against bugs."
 # > **It protects against wear and accidents only.** A bug meets the same input in both copies and stops both.
@@ -577,7 +578,7 @@ slow = [1 / v for name, v in speed.items() if name.startswith("mean life")]
 Markdown(
     f"The book's elimination is {max(slow):.0f} times slower than NumPy's linear solve "
     f"for 100 states and {min(slow):.0f} times for 1000, which is the price of its "
-    "digits; *k* of *n* is quicker than SciPy's binomial law and agrees with it."
+    "digits; *k* of *n* agrees with SciPy's binomial law and is quicker at the size that was timed."
 )
 
 # %% tags=["hide-output"]

@@ -20,7 +20,7 @@
 # Berlekamp, Massey, Chien and Forney repair whole bytes; a count says how often the repair is wrong.
 #
 # By 2014 Facebook kept more than 65 petabytes of photos and videos not as whole copies but as Reed-Solomon code words, ten parts of data with four of check {cite}`muralidhar2014`.
-# It still survives the loss of disks, racks and even a data centre, with 2.1 or 2.8 bytes on disk for every byte of data instead of 3.6.
+# Spread over two or three data centres, it still survives the loss of disks, racks and even a whole centre, with 2.1 or 2.8 bytes on disk for every byte of data instead of 3.6.
 #
 # **How can a few check bytes undo more damage than whole copies, and what happens when the damage is more than they can undo?**
 #
@@ -438,10 +438,10 @@ claim(
 # > **The formulas are; scratches are not.** Interleave, so that a burst is spread over many words.
 # >
 # > "Three copies are safer than a code."
-# > **A code that fills in any four of fourteen lost parts is safer than three copies, at less than half of the cost.** Exercise 2 counts it out, for disks that die independently.
+# > **A code that fills in any four of fourteen lost parts is safer than three copies, at less than half of the cost, as long as fewer than 2 % of the disks die before they are replaced.** Exercise 2 counts it out, for disks that die independently.
 # >
 # > "A library that corrects will refuse what it cannot correct."
-# > **Not every one does.** The hatched bars were handed out as corrected; encode the answer again and compare.
+# > **Not every one does.** The hatched bars were handed out as corrected; encode the answer again, and do not believe it if it differs from what arrived in more than $t$ symbols.
 #
 # **Strengths**: no code of the same length and rate has a larger distance, bursts inside a symbol cost one error, and the chance of a confident mistake can be counted.
 #
@@ -450,7 +450,7 @@ claim(
 #
 # **Who is harmed when it fails**: the people whose scans or records lie in an archive that reports *corrected*, where the program that reads it never looks at how much was corrected, or whether it was refused.
 #
-# **In production** use reedsolo where words come one by one, galois for other fields and other cyclic codes (and check that its answer is a code word), and a compiled library such as Intel's ISA-L for storage.
+# **In production** use reedsolo, whose answers follow the count above and which fills in known erasures, galois for speed and for other cyclic codes (but check that its answer is a code word), and a compiled library such as Intel's ISA-L for storage.
 
 # %% [markdown]
 # ## Exercise 1: how many check bytes?

@@ -339,7 +339,7 @@ claim(
 
 # %% [markdown]
 # Robustness is cheap here because a nearly equal path exists that stays away from the harm.
-# Where no such path exists it is dear, so measure the price before you decide.
+# Where no such path exists, the robust plan may be the same one and save nothing, or it may not set out at all, which is dear; so measure the price before you decide.
 
 # %% [markdown]
 # ## Break it: ambiguity that is too loose
@@ -362,7 +362,7 @@ table(["radius", "goal, on the support", "goal, anywhere"], rows, digits=2)
 # $$v(\text{goal}) = \frac{\gamma\, (\kappa/2)\, m}{1 - \gamma\, (1 - \kappa/2)}.$$
 #
 # The plan is spoilt as well.
-# At radius 0.5 the sound plan took the far row; with nature everywhere it does not leave the start, since not even the goal is a refuge.
+# At radius 0.5 the sound plan took the far row; with nature everywhere it does not leave the start, since every step, however far from the edge, may end in the worst state.
 
 # %%
 sound, spoilt = (robust_value_iteration(wet, 0.5, a) for a in (worst_case_l1, anywhere))
@@ -600,12 +600,13 @@ check_broken_promises(broken_promises_solution)
 
 # %%
 rare = evidence.results["rare_break"]
-rows = [[name, count] for name, count in rare["promised_too_much"].items()]
+labels = {"model": "the estimate, without a set"}
+rows = [[labels.get(name, name), n] for name, n in rare["promised_too_much"].items()]
 rows += [["(the break was never drawn)", rare["break_never_drawn"]]]
 table([f"{rare['seeds']} seeds", "promised too much"], rows)
 
 # %% [markdown]
-# So there are two kinds of zero: those you know (a goal that keeps you, a wall) belong into the support, and those you merely saw do not.
+# So there are two kinds of zero: those you know (a goal that keeps you, a wall) may be kept out of nature's reach, and those that you merely saw may not.
 
 # %% [markdown]
 # ## How it compares
@@ -619,8 +620,8 @@ one, batch = ([l1[n][k] for n in sizes] for k in ("ratio_one_row", "ratio_20_row
 equal = [s["ratio_at_equal_gap"] for s in solvers.values()]
 Markdown(
     "The book's code knows three sets and finite tables, where cvxpy takes any convex "
-    "set and PRISM builds models from a language; on what it does know, a worst row is "
-    f"{min(one):.0f} to {max(one):.0f} times as quick as a linear program when either "
+    "set and PRISM builds models from a language; on what it does know, a worst L1 row "
+    f"is {min(one):.0f} to {max(one):.0f} times as quick as a linear program when either "
     f"gets one row, {min(batch):.0f} to {max(batch):.0f} times when either gets twenty, "
     f"and the whole solver is {min(equal):.1f} to {max(equal):.1f} times as quick as "
     "centred sweeps that go on to the same certified gap."

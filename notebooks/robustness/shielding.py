@@ -318,7 +318,7 @@ claim(
 # %% [markdown]
 # What would "not one fall" have said by itself?
 # If falls came at a rate $\lambda$ per step, independently, $n$ steps would pass without one with probability $(1 - \lambda)^n$, and that is still 5 % at $\lambda \approx 3/n$ {cite}`hanley1983`.
-# So the simulation alone cannot exclude one fall in three million steps.
+# So the simulation alone cannot exclude one fall in four million steps.
 # The solve can, because harm is out of reach in the graph.
 #
 # It can even do so when the probabilities are wrong, as long as no possible step is missing.
@@ -376,7 +376,7 @@ header = ["falls while learning", "harm afterwards, median", "and worst"]
 table(["20 seeds, 256,000 steps", *header], rows, digits=3)
 
 # %% [markdown]
-# A large fine works in the end, but it is the learner's falls that teach it, and it falls thousands of times before it has understood.
+# A large fine works in the end, but it is the learner's falls that teach it; and as half of its actions stay random, it goes on falling for as long as it learns.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 least = {name: min(r["falls"]) for name, r in learning.items() if name != "steps"}
