@@ -558,6 +558,12 @@ def cuts_to_isolate(m):
 def check_cuts(attempt):
     m = np.array([1, 2, 3, 5, 8])
     right = average_path(m)
+
+    def left_only(m):
+        return (
+            1 + sum(i / m * left_only(i) for i in range(1, m)) / (m - 1) if m > 1 else 0
+        )
+
     with np.errstate(divide="ignore"):
         logarithm = 2 * (np.log(m - 1) + 0.5772) - 2 * (m - 1) / m
     mistakes = {
@@ -565,6 +571,8 @@ def check_cuts(attempt):
             m > 1, logarithm, 0
         ),
         "The first cut itself is missing.": 0 * right,
+        "Your number is on the right with probability (m - i) / m; it needs more cuts "
+        "there, too.": [left_only(int(i)) for i in m],
         "That is the number of levels of a balanced tree; random cuts are not balanced.": np.log2(
             m
         ),

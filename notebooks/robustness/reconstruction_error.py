@@ -435,25 +435,23 @@ def t_squared(X, x, k):
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_t_squared(attempt):
-    k, centred = 3, sensors - sensors.mean(axis=0)
-    sigma, V = np.linalg.svd(centred, full_matrices=False)[1:]
-    x = sensors[0] * 3
-    square = (V @ (x - sensors.mean(axis=0))) ** 2  # of every coordinate
-    part = square / (sigma**2 / (len(sensors) - 1))
+    mean, n, x, k = sensors.mean(axis=0), len(sensors), sensors[0] * 3, 3
+    sigma, V = np.linalg.svd(sensors - mean, full_matrices=False)[1:]
+    variance = sigma**2 / (n - 1)
+    square = (V @ (x - mean)) ** 2  # of every coordinate
+    right = (square / variance)[:k].sum()
+    off_mean = ((V @ x) ** 2 / variance)[:k].sum()
+    all_directions = (square / variance).sum()
+    left_over = residual(sensors, x[None], k)[0]
     mistakes = {
-        "Each square must be divided by the variance of its direction.": square[
-            :k
-        ].sum(),
-        "You divided by the squared singular values; the variance also has n - 1.": part[
-            :k
-        ].sum()
-        / (len(sensors) - 1),
-        "That is over all directions; use the first k.": part.sum(),
-        "That is the residual, blind inside the plane.": residual(sensors, x[None], k)[
-            0
-        ],
+        "You forgot to subtract the mean.": off_mean,
+        "Divide each square by the variance of its direction.": square[:k].sum(),
+        "You divided by the squared singular values; the variance also has n - 1.": right
+        / (n - 1),
+        "That is over all directions; use the first k.": all_directions,
+        "That is the residual, blind inside the plane.": left_over,
     }
-    check_answer(attempt(sensors, x, k), part[:k].sum(), mistakes)
+    check_answer(attempt(sensors, x, k), right, mistakes)
 
 
 check_t_squared(t_squared)
