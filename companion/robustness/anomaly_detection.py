@@ -337,7 +337,7 @@ class IsolationForest:
 
 
 def average_path(rows: ArrayLike) -> Floats:
-    r"""Average number of random cuts that isolate one of `m` different rows.
+    r"""Average number of cuts that isolate one of `m` rows, every split into two parts being equally likely.
 
     .. math:: c(m) = 2 H_{m-1} - 2 (m - 1) / m, \qquad H_j = 1 + \tfrac12 + \dots + \tfrac1j .
 

@@ -236,6 +236,16 @@ def test_the_target_network_is_renewed_every_sync_updates():
     assert seen == [0, 20, 40, 50]
 
 
+def test_what_is_learnt_depends_on_how_old_the_copy_is():
+    # The copy draws no random number, so all that differs is its age.
+    fresh, old = (
+        dqn(env_of(maintenance()), 0.95, 0, steps=30, sync=sync) for sync in (1, 30)
+    )
+    assert not torch.equal(
+        next(fresh.parameters()).flatten(), next(old.parameters()).flatten()
+    )
+
+
 def test_the_share_of_random_actions_falls_from_all_to_one_in_twenty():
     # One action is always best: whatever else is done was drawn at random.
     mdp = MDP(np.full((1, 2, 1), 1.0), [[1.0, 0.0]], 0.0)

@@ -39,6 +39,22 @@ def maintenance(**changed) -> MDP:
 # The maintenance problem
 
 
+def test_only_the_last_level_is_failed():
+    mdp, h = maintenance(), health_levels(4, 3)
+    income = np.array([-4, -4, 0.6, 1])
+    np.testing.assert_array_equal(mdp.reward[:, 0], income[(h < 3).sum(axis=1)])
+
+
+def test_a_stuck_sensor_shows_the_state_at_which_it_is_stuck():
+    mdp = maintenance()
+    policy = np.arange(mdp.states) % mdp.actions
+    stuck = 3
+    found = with_sensor_fault(mdp, policy, 1.0, stuck)
+    np.testing.assert_array_equal(
+        found, np.tile(np.eye(mdp.actions)[policy[stuck]], (mdp.states, 1))
+    )
+
+
 def test_the_product_kernel_is_the_enumeration_of_its_components():
     mdp, h = maintenance(), health_levels(4, 3)
     for s, a, t in itertools.product(range(0, 64, 5), range(5), range(64)):

@@ -313,6 +313,16 @@ def simulated_time(
     return times / tau
 
 
+@pytest.mark.parametrize("restart", [0.0, 10.0, 400.0])
+def test_a_restart_stretches_the_time_by_its_own_exponential(restart):
+    mtbf, tau, cost = 300.0, 60.0, 5.0
+    ratio = checkpointed_time(tau, cost, mtbf, restart) / checkpointed_time(
+        tau, cost, mtbf
+    )
+    # Two evaluations of a few roundings each, ten times over.
+    assert abs(ratio / np.exp(restart / mtbf) - 1) <= 10 * 8 * EPS
+
+
 @pytest.mark.parametrize("restart", [0.0, 40.0])
 def test_the_expected_time_is_the_mean_of_a_simulation_with_failures(restart):
     times = simulated_time(60, 5, 300, restart, 200_000, seed=0)
