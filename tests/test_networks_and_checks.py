@@ -14,12 +14,14 @@ from companion.checks import (
     check_probability,
     check_seed,
     check_stochastic,
+    check_table,
     integer_array,
     real_array,
 )
 from companion.datasets import digits, wisconsin_outliers
 from companion.networks import mlp
 from companion.training import train_classifier
+from tests.bad_input import TABLES
 
 DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
 
@@ -326,3 +328,15 @@ def test_training_refuses_before_its_first_step(change, error, message):
     assert all(
         torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True)
     )
+
+
+@pytest.mark.parametrize(("X", "error"), TABLES)
+def test_what_is_no_table_is_refused(X, error):
+    with pytest.raises(error, match="X must"):
+        check_table("X", X, rows=2)
+
+
+def test_a_table_has_the_columns_that_were_asked_for():
+    assert check_table("X", [[1, 2]], columns=2).tolist() == [[1, 2]]
+    with pytest.raises(ValueError, match=r"X must have shape \(None, 3\)"):
+        check_table("X", [[1, 2]], columns=3)

@@ -664,14 +664,13 @@ slow = min(factor, key=factor.get)
 forest = [v for n, v in ratio.items() if n.startswith("Isolation")]
 scoring = [r["score_times_faster"] for n, r in speed.items() if n.startswith("Iso")]
 Markdown(
-    f"The book's local outlier factor takes {1 / factor[slow]:.2f} times as long as "
-    f"scikit-learn's on its worst of {len(factor)} tables, "
-    f"{slow.removeprefix('LocalOutlierFactor ')}, and its forest takes "
-    f"{1 / min(scoring):.2f} times as long to score on its worst of {len(forest)}, "
-    "and it cannot use several cores. On one core the factor takes "
-    f"{1 / max(factor.values()):.2f} times as long on its best table, and the forest "
-    f"is {min(forest):.1f} to {max(forest):.1f} times as quick, growing and scoring "
-    "together."
+    "The book's detectors cannot use several cores, and scikit-learn's can. On one "
+    f"core, and on the worst of {len(factor)} tables, "
+    f"{slow.removeprefix('LocalOutlierFactor ')}, scikit-learn needs "
+    f"{factor[slow]:.2f} of the time that the book needs for the local outlier factor; "
+    f"on the best it needs {max(factor.values()):.1f} times as long. For the isolation "
+    f"forest it needs {min(scoring):.1f} to {max(scoring):.1f} times as long to score, "
+    f"and {min(forest):.1f} to {max(forest):.1f} times as long to grow and score."
 )
 
 # %% tags=["hide-output"]

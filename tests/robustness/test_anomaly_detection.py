@@ -23,6 +23,7 @@ from companion.robustness.anomaly_detection import (
     NearestNeighbours,
     average_path,
 )
+from tests.bad_input import TABLES
 
 MAKERS = {
     "Mahalanobis": Mahalanobis,
@@ -600,25 +601,7 @@ def test_a_huge_constant_feature_hides_no_distance_and_leaving_it_is_seen(name):
 
 
 @every_detector
-@pytest.mark.parametrize(
-    ("X", "error"),
-    [
-        ([[0.0, np.nan]] * 9, ValueError),
-        ([[0.0, np.inf]] * 9, ValueError),
-        ([[0.0, 1e305]] * 9, ValueError),
-        ([0.0, 1.0, 2.0], ValueError),
-        (np.zeros((2, 3, 4)), ValueError),
-        (np.zeros((0, 3)), ValueError),
-        (np.zeros((9, 0)), ValueError),
-        (np.zeros((1, 3)), ValueError),
-        ([["a", "b"]] * 9, TypeError),
-        ([[0.0, 1.0], [2.0]], TypeError),
-        (np.zeros((9, 3), complex), TypeError),
-        (None, TypeError),
-        (sparse.csr_array(np.eye(9)), TypeError),
-        (torch.zeros(9, 3, requires_grad=True), TypeError),
-    ],
-)
+@pytest.mark.parametrize(("X", "error"), TABLES)
 def test_tables_that_are_none_are_refused_and_the_last_fit_survives(make, X, error):
     with pytest.raises(error, match="X must"):
         make().fit(X)
