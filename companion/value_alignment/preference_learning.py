@@ -39,7 +39,7 @@ class BradleyTerry:
         float  # largest wins minus expected wins, as a share of the item's comparisons
     )
     iterations: int
-    converged: bool  # whether the residual is as small as rounding allows
+    converged: bool  # whether residual or step are as small as rounding allows
 
 
 def bradley_terry(wins: ArrayLike, limit: int = 2000) -> BradleyTerry:
@@ -104,6 +104,7 @@ def bradley_terry(wins: ArrayLike, limit: int = 2000) -> BradleyTerry:
     met = w + w.T
     n, eps = len(w), np.finfo(np.float64).eps
     r = np.log(w.sum(axis=1) / w.sum(axis=0))  # right for equally strong opponents
+    R, stalled = np.inf, False
     for iterations in range(limit + 1):
         p = _chances(r)
         upset = w * p.T  # wins that the model did not expect: w_ij sigma(r_j - r_i)
@@ -111,10 +112,13 @@ def bradley_terry(wins: ArrayLike, limit: int = 2000) -> BradleyTerry:
         gradient = won - lost
         # What rounding leaves: n terms, each off by eps and by the scores' own eps.
         enough = 4 * eps * (n + np.abs(r).max()) * (won + lost)
-        if (converged := (np.abs(gradient) <= enough).all()) or iterations == limit:
+        converged = stalled or (np.abs(gradient) <= enough).all()
+        if converged or iterations == limit:
             break
         step = _solved(met * p * p.T, gradient[:, None])[:, 0]
-        R = (np.abs(step[:, None] - step) * (met > 0)).max()
+        last, R = R, (np.abs(step[:, None] - step) * (met > 0)).max()
+        # So small, and no longer shrinking: counts far apart leave more rounding.
+        stalled = last <= R < 1e-6
         r = r + step * (np.log1p(R) / R if R > 0 else 1.0)
         r -= r.mean()
     inverse = _solved(met * p * p.T, np.eye(n) - 1 / n)
