@@ -226,6 +226,14 @@ def test_a_state_that_pays_for_ever_is_no_end():
     )
 
 
+def test_an_end_with_an_unavailable_action_is_an_end():
+    there = np.eye(2)[[[1, 1], [1, 1]]]
+    mdp = MDP(there, [[-1, 0], [0, -np.inf]], 0.5)
+    with pytest.raises(ValueError, match="zero in terminal states, got 2 in state 1"):
+        shape(mdp, [1, 2])
+    assert shape(mdp, [1, 0]).reward[1, 0] == 0
+
+
 # Environments
 
 
@@ -410,6 +418,14 @@ def test_a_truncated_episode_bootstraps_and_a_terminated_one_does_not():
     np.testing.assert_array_equal(learnt.reward, [-1, -1])
 
 
+def test_a_truncated_episode_starts_anew():
+    learnt = q_learning(Line(limit=1), 0.5, 6, 0, initial=np.full((5, 2), 9.0))
+    assert learnt.ended.all()
+    # Every step was the first from cell 2, so no other row has been touched.
+    np.testing.assert_array_equal(learnt.table[[0, 1, 3, 4]], 9.0)
+    assert (learnt.table[2] != 9.0).any()
+
+
 def test_q_learning_finds_the_optimum_of_the_cliff():
     learnt = q_learning(uneven_cliff(0), 0.95, 60_000, 0, epsilon=0.3)
     optimum = policy_iteration(MDP.from_gymnasium(uneven_cliff(0), 0.95))
@@ -451,6 +467,10 @@ def test_a_seed_fixes_everything_and_the_start_is_left_alone():
 
 END = MDP([[[0, 1.0]], [[0, 1.0]]], [[-1], [0]], 0.5)
 CARTPOLE = "CartPole-v1"
+
+
+class FromOne(Line):
+    action_space = gymnasium.spaces.Discrete(2, start=1)
 
 
 class SameStep(gymnasium.vector.VectorWrapper):
@@ -531,6 +551,7 @@ def single(wrong):
             TypeError,
             "discrete observation_space",
         ),
+        (lambda: q_learning(FromOne(), 0.9, 1, 0), TypeError, "from 0 on"),
         (lambda: q_learning(Line(), 1.5, 1, 0), ValueError, "discount must lie"),
         (lambda: q_learning(Line(), 0.9, 0, 0), ValueError, "steps must be at least"),
         (lambda: q_learning(Line(), 0.9, 1.5, 0), TypeError, "steps must be an int"),
