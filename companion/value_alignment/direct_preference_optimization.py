@@ -240,7 +240,7 @@ def dpo(
         with torch.no_grad():
             frozen = [token_log_probs(policy, s) for s in (chosen, rejected)]
         generator = torch.Generator(chosen.device).manual_seed(seed)
-        optimiser = torch.optim.Adam(policy.parameters(), lr=rate)
+        optimiser = torch.optim.Adam(policy.parameters(), lr=rate, fused=True)
         for step in trange(steps, desc="dpo", leave=False):
             if watch is not None:
                 watch(step, policy)
