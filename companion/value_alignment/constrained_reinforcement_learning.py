@@ -106,9 +106,9 @@ def constrained_optimum(
     Returns
     -------
     ConstrainedOptimum
-        `cost` and `multiplier` have the shape of `limit`.  In states that are never visited the policy takes the
-        best action at the multiplier's price.  At a breakpoint, where a policy that is nowhere random just spends
-        the limit, the multiplier is one of many.
+        `cost` and `multiplier` have the shape of `limit`.  Where the policy never comes its action is a guess,
+        because no limit depends on it.  At a breakpoint, where a policy that is nowhere random just spends the
+        limit, the multiplier is one of many.
 
     Raises
     ------
@@ -150,8 +150,9 @@ def constrained_optimum(
     share[np.isfinite(mdp.reward).ravel()] = answer.x
     share = np.where(share > TOLERANCE, share, 0.0).reshape(mdp.reward.shape)
     total = share.sum(axis=1)
-    best = policy_iteration(_priced(mdp, costs, prices))
-    policy = np.eye(mdp.actions)[best.policy]
+    priced = _priced(mdp, costs, prices)
+    value = -answer.eqlin.marginals * units[0]  # of each state, at these prices
+    policy = np.eye(mdp.actions)[action_values(priced, value).argmax(axis=1)]
     policy[total > 0] = share[total > 0] / total[total > 0, None]
     d = occupancy(mdp, policy, mu)
     shape = np.shape(limit)
@@ -161,7 +162,7 @@ def constrained_optimum(
         _paid(mdp, d),
         (costs * d).sum(axis=(1, 2)).reshape(shape)[()],
         prices.reshape(shape)[()],
-        float(mu @ best.upper + prices @ limits),
+        float(mu @ _at_most(priced, value) + prices @ limits),
     )
 
 
@@ -323,21 +324,21 @@ def deterministic_mixture(
 
 
 class LagrangianPath(NamedTuple):
-    """The way of the policy and the multiplier, and where their average is.
+    """The way of a policy and of the price that it answers.
 
     Examples
     --------
     >>> mdp = MDP([[[1.0], [1.0]]], [[0.4, 1.0]], 0.5)
-    >>> lagrangian_iteration(mdp, [[0, 1]], 0.5, [1], dual_rate=0.1, steps=3).cost
-    array([1., 2., 2.])
+    >>> lagrangian_iteration(mdp, [[0, 1]], 0.5, [1], policy_rate=2, dual_rate=1, steps=3).cost.round(2)
+    array([1.  , 1.54, 1.6 ])
     """
 
     value: Floats  # (T,) discounted reward of each policy
     cost: Floats  # (T,) discounted cost of each policy
-    multiplier: Floats  # (T,) the price that each policy answers
+    multiplier: Floats  # (T,) the price that the policy answers next
     policy: Floats  # (S, A) the last policy
     average: Floats  # (S, A) the policy whose occupancy is the average one
-    bound: float  # no policy within the limit has a larger value
+    bound: float  # no policy within the limit has a larger value, by the last price
 
 
 def lagrangian_iteration(
@@ -346,23 +347,21 @@ def lagrangian_iteration(
     limit: float,
     start: ArrayLike,
     *,
+    policy_rate: float,
     dual_rate: float,
     damping: float = 0.0,
-    policy_rate: float | None = None,
     steps: int = 1000,
 ) -> LagrangianPath:
-    r"""Let a policy and the price of the cost answer one another, with exact values.
+    r"""Let a policy climb and the price of the cost follow, with exact values.
 
     With :math:`e_t = J_c(\pi_t) - d`, how far the limit is exceeded,
 
     .. math:: u_t = [\lambda_t + \kappa\, e_t]_+, \qquad \lambda_{t+1} = [\lambda_t + \eta\, e_t]_+, \qquad
-              \pi_{t+1}(a \mid s) \propto \pi_t(a \mid s)\, e^{\alpha A_t(s, a)},
+              \pi_{t+1}(a \mid s) \propto \pi_t(a \mid s)\, e^{\alpha\, q_t(s, a)},
 
-    where :math:`A_t` are the advantages of the reward :math:`r - u_t c` (a natural gradient step), or
-    :math:`\pi_{t+1}` is the best policy for it.  Without damping, :math:`\kappa = 0`, the last policy circles
-    around the optimum while the *average occupancy* approaches it.  With damping the gradient steps settle.  Best
-    answers cannot settle on a cost between those of two policies that are nowhere random: at the right price both
-    are optimal, and each answer is one of them.
+    where :math:`q_t` are the action values of :math:`\pi_t` for the reward :math:`r - u_t c`: a natural gradient
+    step.  Without damping, :math:`\kappa = 0`, the policy circles around the optimum while the average occupancy
+    approaches it; with damping the policy itself settles.
 
     Parameters
     ----------
@@ -374,19 +373,19 @@ def lagrangian_iteration(
         Most that its discounted sum may be.
     start : (S,) array_like
         The distribution of the first state.
+    policy_rate : float
+        :math:`\alpha > 0`, per unit of reward.
     dual_rate : float
         :math:`\eta > 0`, by how much the multiplier moves per unit of excess.
     damping : float
-        :math:`\kappa \ge 0`, by how much the price is ahead of the multiplier, per unit of excess.
-    policy_rate : float, optional
-        :math:`\alpha > 0`; best answers by default.
+        :math:`\kappa \ge 0`, by how much the price is ahead of the multiplier per unit of excess.
     steps : int
         Policies T; the first one is uniform.
 
     Returns
     -------
     LagrangianPath
-        The path, the last and the average policy, and a bound from the average price.
+        The path, the last and the average policy, and a bound.
 
     Raises
     ------
@@ -404,41 +403,33 @@ def lagrangian_iteration(
     Examples
     --------
     >>> mdp = MDP([[[1.0], [1.0]]], [[0.4, 1.0]], 0.5)
-    >>> path = lagrangian_iteration(mdp, [[0, 1]], 0.5, [1], dual_rate=0.1, damping=1.0, policy_rate=1.0)
-    >>> path.cost[-1].round(6), path.multiplier[-1].round(6)
-    (np.float64(0.5), np.float64(0.6))
+    >>> path = lagrangian_iteration(mdp, [[0, 1]], 0.5, [1], policy_rate=1.0, dual_rate=0.1, damping=1.0)
+    >>> path.policy.round(4), path.multiplier[-1].round(4), round(path.bound, 4)
+    (array([[0.75, 0.25]]), np.float64(0.6), 1.1)
     """
-    costs, limits, mu = _checked(mdp, cost, check_number("limit", limit), start)
-    if len(costs) > 1 or np.ndim(cost) != 2:
-        raise ValueError(f"cost must have shape (S, A), got {np.shape(cost)}")
+    costs, (most,), mu = _checked(mdp, cost, check_number("limit", limit), start)
+    alpha = check_number("policy_rate", policy_rate, 0, ends="()")
     eta = check_number("dual_rate", dual_rate, 0, ends="()")
     kappa = check_number("damping", damping, 0)
-    if policy_rate is not None:
-        policy_rate = check_number("policy_rate", policy_rate, 0, ends="()")
     steps = check_integer("steps", steps, 1)
     logits = np.where(np.isfinite(mdp.reward), 0.0, -np.inf)
-    policy = softmax(logits, axis=1)
     path, average, multiplier = np.empty((3, steps)), np.zeros(logits.shape), 0.0
     for t in range(steps):
+        policy = softmax(logits, axis=1)
         d = occupancy(mdp, policy, mu)
         average += d / steps
-        spent = float((d * costs[0]).sum())
-        price = max(0.0, multiplier + kappa * (spent - limits[0]))
-        multiplier = max(0.0, multiplier + eta * (spent - limits[0]))
-        path[:, t] = _paid(mdp, d), spent, price
-        last, priced = policy, _priced(mdp, costs, np.array([price]))
-        if policy_rate is None:
-            policy = np.eye(mdp.actions)[policy_iteration(priced).policy]
-        else:
-            logits += policy_rate * action_values(priced, policy_value(priced, policy))
-            logits -= logits.max(axis=1, keepdims=True)
-            policy = softmax(logits, axis=1)
-    mean = path[2].mean()
-    best = policy_iteration(_priced(mdp, costs, np.array([mean])))
+        excess = float((d * costs[0]).sum()) - most
+        price = max(0.0, multiplier + kappa * excess)
+        multiplier = max(0.0, multiplier + eta * excess)
+        path[:, t] = _paid(mdp, d), excess + most, price
+        priced = _priced(mdp, costs, np.array([price]))
+        value = policy_value(priced, policy)
+        logits += alpha * action_values(priced, value)
+        logits -= logits.max(axis=1, keepdims=True)
     total = average.sum(axis=1, keepdims=True)
-    mixed = np.divide(average, total, out=last.copy(), where=total > 0)
-    bound = float(mu @ best.upper + mean * limits[0])
-    return LagrangianPath(path[0], path[1], path[2], last, mixed, bound)
+    mixed = np.divide(average, total, out=policy.copy(), where=total > 0)
+    bound = float(mu @ _at_most(priced, value) + price * most)
+    return LagrangianPath(path[0], path[1], path[2], policy, mixed, bound)
 
 
 def hazard_grid(
@@ -516,6 +507,13 @@ def _checked(
     costs = real_array("cost", cost, (*limits.shape, *mdp.reward.shape))
     mu = check_stochastic("start", real_array("start", start, (mdp.states,)))
     return costs.reshape(-1, *mdp.reward.shape), limits.reshape(-1), mu
+
+
+def _at_most(mdp: MDP, value: Floats) -> Floats:
+    """MacQueen's upper bound on the optimal value, from any guess at it; up to rounding."""
+    best = action_values(mdp, value).max(axis=1)
+    reach = mdp.discount / (1 - mdp.discount)
+    return np.asarray(best + reach * (best - value).max())
 
 
 def _priced(mdp: MDP, costs: Floats, prices: Floats) -> MDP:

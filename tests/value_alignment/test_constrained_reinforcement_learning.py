@@ -2,7 +2,6 @@
 
 import itertools
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -99,7 +98,7 @@ def test_the_value_is_the_dual_bound(limits):
         error = LP * largest(mdp) * (1 + optimum.multiplier.sum())
         assert -error <= gap <= error
         at = dual_value(mdp, cost, limit, optimum.multiplier, start)
-        assert at == optimum.bound
+        assert at == pytest.approx(optimum.bound, abs=error)
 
 
 @pytest.mark.parametrize("limits", [1, 2, 3])
@@ -246,9 +245,12 @@ def test_an_unavailable_action_is_never_taken_whatever_it_would_cost():
     assert optimum.policy[15, 1] == 0
     assert np.isfinite(optimum.value)
     assert optimum.bound == pytest.approx(optimum.value, abs=LP * scale(mdp))
-    path = lagrangian_iteration(closed, cost, 0.5, start, dual_rate=0.1, steps=5)
+    path = lagrangian_iteration(
+        closed, cost, 0.5, start, policy_rate=1.0, dual_rate=0.1, steps=5
+    )
     assert path.policy[15, 1] == path.average[15, 1] == 0
     assert np.isfinite(path.value).all()
+    assert np.isfinite(path.bound)
 
 
 def test_a_sparse_process_gives_what_a_dense_one_gives():
@@ -262,14 +264,16 @@ def test_a_sparse_process_gives_what_a_dense_one_gives():
     assert one.cost == pytest.approx(20.0, abs=10 * LP * scale(river))
 
 
-def test_states_that_are_never_visited_take_the_best_action_at_the_price():
+def test_where_the_policy_never_comes_it_takes_some_available_action():
     mdp, cost, _ = hazard_grid(slip=0.0)
-    optimum = constrained_optimum(mdp, cost, 0.0, np.eye(25)[18])  # beside the goal
+    reward = mdp.reward.copy()
+    reward[0, :3] = -np.inf
+    closed = MDP(mdp.transition, reward, mdp.discount)
+    optimum = constrained_optimum(closed, cost, 0.0, np.eye(25)[18])  # beside the goal
     unseen = optimum.occupancy.sum(axis=1) == 0
     assert unseen.sum() >= 20
-    best = policy_iteration(penalised(mdp, cost, optimum.multiplier)).value
-    mine = policy_value(penalised(mdp, cost, optimum.multiplier), optimum.policy)
-    np.testing.assert_allclose(mine, best, rtol=0, atol=LP * scale(mdp))
+    assert (np.sort(optimum.policy[unseen], axis=1) == [0, 0, 0, 1]).all()
+    assert optimum.policy[0, 3] == 1
 
 
 def test_nothing_that_was_passed_is_changed_and_read_only_input_works():
@@ -279,7 +283,7 @@ def test_nothing_that_was_passed_is_changed_and_read_only_input_works():
     kept = cost.copy(), start.copy(), mdp.reward.copy()
     optimum = constrained_optimum(mdp, cost, np.float32(0.5), start)
     deterministic_mixture(mdp, optimum.policy, start)
-    lagrangian_iteration(mdp, cost, 0.5, start, dual_rate=0.1, policy_rate=1.0, steps=3)
+    circling(0.1, steps=3)
     penalised(mdp, cost, 0.5)
     for table, before in zip((cost, start, mdp.reward), kept, strict=True):
         np.testing.assert_array_equal(table, before)
@@ -392,7 +396,7 @@ def test_a_state_that_only_one_part_reaches_is_split_there_alone():
 
 def circling(damping: float, **changed):
     mdp, cost, start = hazard_grid()
-    options = {"dual_rate": 0.05, "policy_rate": 1.0, "steps": 1000, **changed}
+    options = {"policy_rate": 1.0, "dual_rate": 0.05, "steps": 1000, **changed}
     return lagrangian_iteration(mdp, cost, 0.5, start, damping=damping, **options)
 
 
@@ -407,72 +411,61 @@ def test_undamped_steps_circle_and_damped_ones_settle_on_the_optimum():
     assert calm.multiplier[-1] == pytest.approx(optimum.multiplier, abs=1e-3)
 
 
-@pytest.mark.parametrize("damping", [0.0, 0.2])
-def test_best_answers_never_settle_between_two_policies_but_their_average_does(damping):
-    mdp, cost, start = hazard_grid()
-    optimum = constrained_optimum(mdp, cost, 0.5, start)
-    path = circling(damping, policy_rate=None, dual_rate=0.01)
-    assert np.ptp(path.cost[-50:]) > 0.5
-    assert not ((path.cost > 0.1) & (path.cost < 0.85))[200:].any()
-    value, spent = sums(mdp, cost, path.average, start)
-    assert spent == pytest.approx(0.5, abs=0.03)
-    assert value == pytest.approx(optimum.value, abs=0.01)
-
-
 def test_the_average_policy_has_the_average_reward_and_cost():
     mdp, cost, start = hazard_grid()
     path = circling(0.0, steps=50)
     value, spent = sums(mdp, cost, path.average, start)
-    assert value == pytest.approx(path.value.mean(), abs=solve_error(mdp, scale(mdp)))
-    assert spent == pytest.approx(path.cost.mean(), abs=solve_error(mdp, scale(mdp)))
+    error = solve_error(mdp, scale(mdp))
+    assert value == pytest.approx(path.value.mean(), abs=error)
+    assert spent == pytest.approx(path.cost.mean(), abs=error)
+    np.testing.assert_allclose(
+        path.average.sum(axis=1), 1, rtol=0, atol=rounding(100, 1)
+    )
 
 
 def test_the_last_policy_is_the_one_whose_sums_stand_last():
     mdp, cost, start = hazard_grid()
-    for rate in (None, 1.0):
-        path = circling(0.1, steps=30, policy_rate=rate)
-        value, spent = sums(mdp, cost, path.policy, start)
-        assert (value, spent) == (
-            pytest.approx(path.value[-1], abs=solve_error(mdp, scale(mdp))),
-            pytest.approx(path.cost[-1], abs=solve_error(mdp, scale(mdp))),
-        )
+    path = circling(0.1, steps=30)
+    value, spent = sums(mdp, cost, path.policy, start)
+    error = solve_error(mdp, scale(mdp))
+    assert value == pytest.approx(path.value[-1], abs=error)
+    assert spent == pytest.approx(path.cost[-1], abs=error)
 
 
-def test_three_steps_by_hand():
-    # Half and half spends 1 of the limit 0.5: the price is 0.1 * 0.5 ahead by 0.2 * 0.5.
+def test_two_gradient_steps_by_hand():
+    # The probabilities are multiplied by the exponential of the action values.
     path = lagrangian_iteration(
-        ROAD, SHORT, 0.5, [1], dual_rate=0.1, damping=0.2, steps=3
+        ROAD, SHORT, 0.5, [1], policy_rate=0.7, dual_rate=0.1, damping=0.2, steps=3
     )
-    np.testing.assert_allclose(path.cost, [1, 2, 2], rtol=0, atol=rounding(10, 2))
-    prices = [0.2 * 0.5, 0.1 * 0.5 + 0.2 * 1.5, 0.1 * (0.5 + 1.5) + 0.2 * 1.5]
-    np.testing.assert_allclose(path.multiplier, prices, rtol=0, atol=rounding(10, 2))
-    np.testing.assert_allclose(path.value, [1.4, 2, 2], rtol=0, atol=rounding(10, 2))
-    # The natural gradient step multiplies by the exponential of the action values.
-    step = lagrangian_iteration(
-        ROAD, SHORT, 0.5, [1], dual_rate=0.1, damping=0.2, policy_rate=0.7, steps=2
-    )
-    odds = step.policy[0, 1] / step.policy[0, 0]
-    assert odds == pytest.approx(np.exp(0.7 * (1 - 0.1 - 0.4)), abs=rounding(50, 2))
+    one = 1 / (1 + np.exp(-0.7 * (1 - 0.1 - 0.4)))  # the short way, at the price 0.1
+    assert path.cost[1] == pytest.approx(2 * one, abs=rounding(50, 2))
+    price = 0.05 + 0.2 * (2 * one - 0.5)
+    assert path.multiplier[1] == pytest.approx(price, abs=rounding(50, 2))
+    odds = path.policy[0, 1] / path.policy[0, 0]
+    expected = np.exp(0.7 * (1 - 0.1 - 0.4) + 0.7 * (1 - price - 0.4))
+    assert odds == pytest.approx(expected, abs=rounding(50, 2))
 
 
 def test_the_price_never_falls_below_zero():
     mdp, cost, start = hazard_grid()
     path = lagrangian_iteration(
-        mdp, cost, 3.0, start, dual_rate=0.1, damping=1.0, policy_rate=1.0, steps=300
+        mdp, cost, 3.0, start, policy_rate=1.0, dual_rate=0.1, damping=1.0, steps=300
     )
     assert path.multiplier.min() == path.multiplier.max() == 0
     best = start @ policy_iteration(mdp).value
     assert path.value[-1] == pytest.approx(best, abs=1e-3)
+    assert best - LP <= path.bound <= best + 0.05
 
 
-@pytest.mark.parametrize("rate", [None, 1.0])
-def test_the_bound_of_the_average_price_is_a_bound(rate):
+@pytest.mark.parametrize("steps", [1, 10, 1000])
+def test_the_bound_of_the_last_price_is_a_bound(steps):
     mdp, cost, start = hazard_grid()
     optimum = constrained_optimum(mdp, cost, 0.5, start)
-    path = circling(0.0, policy_rate=rate, steps=300)
-    assert optimum.value - LP <= path.bound <= optimum.value + 0.05
-    mean = path.multiplier.mean()
-    assert path.bound == dual_value(mdp, cost, 0.5, mean, start)
+    path = circling(0.2, steps=steps)
+    dual = dual_value(mdp, cost, 0.5, path.multiplier[-1], start)
+    assert path.bound >= dual - LP >= optimum.value - 2 * LP
+    if steps == 1000:
+        assert path.bound == pytest.approx(optimum.value, abs=0.02)
 
 
 # The grid
@@ -523,7 +516,7 @@ def optimum_of(**changed):
 
 def iterated(**changed):
     given = {"mdp": GRID, "cost": COST, "limit": 0.5, "start": START, "dual_rate": 0.1}
-    return lagrangian_iteration(**{**given, "steps": 2, **changed})
+    return lagrangian_iteration(**{**given, "policy_rate": 1, "steps": 2, **changed})
 
 
 @pytest.mark.parametrize(
@@ -593,6 +586,8 @@ def iterated(**changed):
         (lambda: iterated(damping=-1), ValueError, "damping must"),
         (lambda: iterated(policy_rate=0), ValueError, "policy_rate must"),
         (lambda: iterated(policy_rate=np.inf), ValueError, "policy_rate must"),
+        (lambda: iterated(cost=COST.T), ValueError, "cost must have shape"),
+        (lambda: iterated(dual_rate=np.nan), ValueError, "dual_rate must"),
         (lambda: iterated(steps=0), ValueError, "steps must be at least 1"),
         (lambda: iterated(steps=1.0), TypeError, "steps must be an integer"),
         (lambda: hazard_grid(slip=1.1), ValueError, "slip must"),
