@@ -1,326 +1,105 @@
-r"""Constrained reinforcement learning: a limit instead of a weight.
+r"""Constrained reinforcement learning: a limit kept by a price that follows the cost (PPO-Lagrangian).
 
-A **constrained Markov decision process** has, beside its reward `r`, a cost `c` and a limit `d` on how much of it
-a policy may spend.  With the discounted sums :math:`J_r` and :math:`J_c` from the first state on,
+The policy climbs the reward minus a price times the cost, and the price rises while the limit is broken:
 
-.. math:: \max_\pi \; J_r(\pi) \quad \text{subject to} \quad J_c(\pi) \le d.
+.. math:: \max_\pi \; \min_{\lambda \ge 0} \; J_r(\pi) - \lambda\, \big(J_c(\pi) - d\big).
 
-Both sums are linear in the occupancy :math:`d_\pi(s, a)`, so the problem is a linear program.  Its dual variable
-:math:`\lambda`, the **multiplier**, is the price of the cost at which the limit is just kept:
-
-.. math:: \min_{\lambda \ge 0} \; \max_\pi \; J_r(\pi) - \lambda\, \big(J_c(\pi) - d\big).
-
-A learner that knows no probabilities plays this game from samples: the policy climbs, and the multiplier rises
-while the limit is broken.  Two players who follow their own slopes circle around the solution; **damping** lets
-them settle.
+Two players who each follow their own slope circle around the solution; **damping**, a price that also answers what
+is exceeded right now, lets them settle.  `lagrangian_iteration` plays the game with exact values, `ppo_lagrangian`
+from samples.  What they should reach is known: `companion.value_alignment.constrained_optimum`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import gymnasium
 import numpy as np
+import torch
+from gymnasium.spaces import flatdim
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
-from scipy.optimize import linprog
 from scipy.special import softmax
+from tqdm import trange
 
-from companion.checks import (
-    check_integer,
-    check_number,
-    check_stochastic,
-    real_array,
-)
-from companion.mdp import (
-    MDP,
-    action_values,
-    occupancy,
-    policy_iteration,
-    policy_probabilities,
-    policy_value,
+from companion.checks import check_integer, check_number, check_seed, real_array
+from companion.environments import MDPVectorEnv
+from companion.mdp import MDP, action_values, occupancy, policy_value
+from companion.value_alignment.constrained_optimum import penalised
+from companion.value_alignment.policy_gradient import (
+    ActorCritic,
+    Rollout,
+    gae,
+    ppo_update,
+    rollout,
 )
 
 __all__ = [
-    "ConstrainedOptimum",
+    "CostVectorEnv",
+    "DampedMultiplier",
     "LagrangianPath",
-    "constrained_optimum",
-    "deterministic_mixture",
-    "dual_value",
-    "hazard_grid",
     "lagrangian_iteration",
-    "penalised",
+    "ppo_lagrangian",
 ]
 
 Floats = NDArray[np.float64]
-TOLERANCE = 1e-10  # of HiGHS, relative to the largest number: the least that it offers
 
 
-@dataclass(frozen=True, eq=False)
-class ConstrainedOptimum:
-    """The best policy within limits, and its certificate.
+class DampedMultiplier:
+    r"""The price of a cost, which rises while a limit is broken and falls while it is kept.
 
-    Examples
-    --------
-    >>> mdp = MDP([[[1.0], [1.0]]], [[0.4, 1.0]], 0.5)
-    >>> optimum = constrained_optimum(mdp, cost=[[0, 1]], limit=0.5, start=[1])
-    >>> optimum.policy, round(optimum.bound, 9)
-    (array([[0.75, 0.25]]), 1.1)
-    """
+    With :math:`e_t = J_c(\pi_t) - d`, how far the limit is exceeded, the price is
 
-    policy: Floats  # (S, A) probabilities, random in at most one state per limit
-    occupancy: Floats  # (S, A) discounted visits of it
-    value: float  # discounted reward from the start
-    cost: Any  # discounted cost, one for each limit
-    multiplier: (
-        Any  # what one more unit of each limit is worth; unique only off breakpoints
-    )
-    bound: float  # no policy within the limits has a larger value
+    .. math:: u_t = [\lambda_t + \kappa\, e_t]_+, \qquad \lambda_{t+1} = [\lambda_t + \eta\, e_t]_+.
 
-
-def constrained_optimum(
-    mdp: MDP, cost: ArrayLike, limit: ArrayLike, start: ArrayLike
-) -> ConstrainedOptimum:
-    r"""Return the best policy whose discounted costs stay within limits, by linear program.
-
-    Over occupancies :math:`d(s, a) \ge 0`,
-
-    .. math:: \max \sum_{s, a} d(s, a)\, r(s, a) \quad \text{subject to} \quad
-              \sum_a d(s', a) - \gamma \sum_{s, a} P(s' \mid s, a)\, d(s, a) = \mu(s'), \qquad
-              \sum_{s, a} d(s, a)\, c_k(s, a) \le d_k.
-
-    The dual simplex method ends in a vertex.  A vertex has at most S + K positive entries for K limits, and each
-    visited state needs one of the S: the policy is random in at most K states.
+    The multiplier :math:`\lambda` alone (:math:`\kappa = 0`) answers what has been exceeded so far, which is too
+    late.  The damping :math:`\kappa` answers what is exceeded now.  Control theory calls them I and P.
 
     Parameters
     ----------
-    mdp : MDP
-        The process with its reward.
-    cost : (S, A) or (K, S, A) array_like
-        Expected cost per step, or several costs.
-    limit : float or (K,) array_like
-        Most that the discounted sum of each cost may be, from the start on.
-    start : (S,) array_like
-        The distribution :math:`\mu` of the first state.
-
-    Returns
-    -------
-    ConstrainedOptimum
-        `cost` and `multiplier` have the shape of `limit`.  Where the policy never comes its action is a guess,
-        because no limit depends on it.  At a breakpoint, where a policy that is nowhere random just spends the
-        limit, the multiplier is one of many.
+    limit : float
+        :math:`d`.
+    rate : float
+        :math:`\eta \ge 0`, in units of price per unit of cost.
+    damping : float
+        :math:`\kappa \ge 0`, in the same unit.
+    value : float
+        The first :math:`\lambda \ge 0`; with ``rate=0`` it stays a fixed weight.
 
     Raises
     ------
     TypeError, ValueError
-        If the shapes do not fit, a number is not finite, `start` is no distribution, or no policy keeps the
-        limits: the message says the smallest feasible one.
-    RuntimeError
-        If the linear program's solver (HiGHS) gives up.
+        If a number is not finite or negative.
 
     References
     ----------
-    Kallenberg, L. C. M. (1983). Linear Programming and Finite Markovian Control Problems. Mathematical Centre
-    Tracts 148.
-    Altman, E. (1999). Constrained Markov Decision Processes. Chapman and Hall. Chapter 3.
+    Platt, J. C. and Barr, A. H. (1987). Constrained differential optimization. NeurIPS.
+    Stooke, A., Achiam, J. and Abbeel, P. (2020). Responsive safety in reinforcement learning by PID Lagrangian
+    methods. ICML.
 
     Examples
     --------
-    One state for ever: the short way earns 1 and costs 1, the long way earns 0.4.  With discount 0.5 a cost of 1
-    in every step sums to 2, so a limit of 0.5 lets one step in four go the short way.
+    Called with the cost of the policy it returns the price that the policy should answer.
 
-    >>> mdp = MDP([[[1.0], [1.0]]], [[0.4, 1.0]], 0.5)
-    >>> optimum = constrained_optimum(mdp, cost=[[0, 1]], limit=0.5, start=[1])
-    >>> optimum.policy, float(optimum.multiplier)
-    (array([[0.75, 0.25]]), 0.6)
+    >>> price = DampedMultiplier(limit=0.5, rate=0.1, damping=0.2)
+    >>> [round(price(cost), 3) for cost in (1.0, 1.0, 0.5, 0.0)]
+    [0.1, 0.15, 0.1, 0.0]
     """
-    costs, limits, mu = _checked(mdp, cost, limit, start)
-    program, units = _program(mdp, costs, limits, mu)
-    answer = linprog(**program)
-    if answer.status == 2:
-        least = limits + _least_excess(program) * units[1:] / (1 - mdp.discount)
-        raise ValueError(
-            f"limit must be feasible, got {np.asarray(limit)}: "
-            f"the smallest feasible is {least.reshape(np.shape(limit))}"
-        )
-    if answer.status != 0:
-        raise RuntimeError(f"the linear program was not solved: {answer.message}")
-    prices = np.maximum(-answer.ineqlin.marginals, 0.0) * units[0] / units[1:]
-    share = np.zeros(mdp.reward.size)  # of all visits
-    share[np.isfinite(mdp.reward).ravel()] = answer.x
-    share = np.where(share > TOLERANCE, share, 0.0).reshape(mdp.reward.shape)
-    total = share.sum(axis=1)
-    priced = _priced(mdp, costs, prices)
-    value = -answer.eqlin.marginals * units[0]  # of each state, at these prices
-    policy = np.eye(mdp.actions)[action_values(priced, value).argmax(axis=1)]
-    policy[total > 0] = share[total > 0] / total[total > 0, None]
-    d = occupancy(mdp, policy, mu)
-    shape = np.shape(limit)
-    return ConstrainedOptimum(
-        policy,
-        d,
-        _paid(mdp, d),
-        (costs * d).sum(axis=(1, 2)).reshape(shape)[()],
-        prices.reshape(shape)[()],
-        float(mu @ _at_most(priced, value) + prices @ limits),
-    )
 
+    def __init__(
+        self, limit: float, rate: float, damping: float = 0.0, value: float = 0.0
+    ):
+        self.limit = check_number("limit", limit)
+        self.rate = check_number("rate", rate, 0)
+        self.damping = check_number("damping", damping, 0)
+        self.value = check_number("value", value, 0)
 
-def dual_value(
-    mdp: MDP,
-    cost: ArrayLike,
-    limit: ArrayLike,
-    multiplier: ArrayLike,
-    start: ArrayLike,
-) -> float:
-    r"""Return the dual function: what the best policy earns if the cost has a price and the limit is paid out.
-
-    .. math:: g(\lambda) = \max_\pi \; J_r(\pi) - \lambda\, \big(J_c(\pi) - d\big)
-
-    For any :math:`\lambda \ge 0` no policy within the limit earns more than that, and the least of these bounds
-    is what the best of them earns.
-
-    Parameters
-    ----------
-    mdp : MDP
-        The process with its reward.
-    cost : (S, A) or (K, S, A) array_like
-        Expected cost per step, or several costs.
-    limit, multiplier : float or (K,) array_like
-        The limit `d` of each discounted cost, and its price :math:`\lambda`, not negative.
-    start : (S,) array_like
-        The distribution of the first state.
-
-    Returns
-    -------
-    float
-        An upper bound, exact up to the rounding of one linear solve, which it includes.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the shapes do not fit, a number is not finite, or a price is negative.
-
-    References
-    ----------
-    Altman, E. (1999). Constrained Markov Decision Processes. Chapman and Hall. Chapter 3.
-
-    Examples
-    --------
-    >>> mdp = MDP([[[1.0], [1.0]]], [[0.4, 1.0]], 0.5)
-    >>> [round(dual_value(mdp, [[0, 1]], 0.5, price, [1]), 3) for price in (0.3, 0.6, 0.9)]
-    [1.55, 1.1, 1.25]
-    """
-    costs, limits, mu = _checked(mdp, cost, limit, start)
-    prices = real_array("multiplier", multiplier, np.shape(limit)).reshape(-1)
-    if prices.min() < 0:
-        raise ValueError(f"multiplier must not be negative, got {prices.min():g}")
-    best = policy_iteration(_priced(mdp, costs, prices))
-    return float(mu @ best.upper + prices @ limits)
-
-
-def penalised(mdp: MDP, cost: ArrayLike, weight: float) -> MDP:
-    r"""Return the process whose reward is :math:`r - w\,c`: a weight instead of a limit.
-
-    Parameters
-    ----------
-    mdp : MDP
-        The process with its reward.
-    cost : (S, A) array_like
-        Expected cost per step.
-    weight : float
-        The price `w` of one unit of cost.
-
-    Returns
-    -------
-    MDP
-        For any solver.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `cost` has the wrong shape or a number is not finite.
-
-    Examples
-    --------
-    The long way earns 0.4 and the short way 1, at a cost: no weight goes the short way one time in four.
-
-    >>> mdp = MDP([[[1.0], [1.0]]], [[0.4, 1.0]], 0.5)
-    >>> [int(policy_iteration(penalised(mdp, [[0, 1]], w)).policy[0]) for w in (0.59, 0.61)]
-    [1, 0]
-    """
-    costs = real_array("cost", cost, mdp.reward.shape)[None]
-    return _priced(mdp, costs, np.array([check_number("weight", weight)]))
-
-
-def deterministic_mixture(
-    mdp: MDP, policy: ArrayLike, start: ArrayLike
-) -> tuple[Floats, NDArray[np.int64]]:
-    r"""Return policies without randomness, and how often to draw each *per episode*, that together visit the same.
-
-    Let :math:`\pi` be random in the state `s`, and :math:`\pi_a` the same policy with action `a` there.  Then
-
-    .. math:: d_\pi = \sum_a w_a\, d_{\pi_a}, \qquad
-              w_a = \pi(a \mid s)\, \frac{d_\pi(s)}{d_{\pi_a}(s)},
-
-    so that reward and costs of the mixture, drawn once at the start of an episode, are those of :math:`\pi`,
-    drawn anew at each visit.  The weights are the probabilities only if all :math:`\pi_a` visit `s` equally often.
-
-    Parameters
-    ----------
-    mdp : MDP
-        The process.
-    policy : (S, A) array_like
-        Probabilities, random in a few of the visited states.
-    start : (S,) array_like
-        The distribution of the first state.
-
-    Returns
-    -------
-    weights : (M,) ndarray
-        Probability of each policy; they sum to 1.
-    policies : (M, S) ndarray of integers
-        An action per state.  A state that is never visited takes the likeliest action.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `policy` or `start` has the wrong shape or is no distribution, or there would be over 1024 policies.
-
-    References
-    ----------
-    Altman, E. (1999). Constrained Markov Decision Processes. Chapman and Hall. Section 6.
-
-    Examples
-    --------
-    >>> mdp = MDP([[[1.0], [1.0]]], [[0.4, 1.0]], 0.5)
-    >>> deterministic_mixture(mdp, [[0.75, 0.25]], start=[1])
-    (array([0.75, 0.25]), array([[0],
-           [1]]))
-    """
-    probability = policy_probabilities(mdp, policy).copy()
-    visits = occupancy(mdp, probability, start).sum(axis=1)
-    likeliest = probability.argmax(axis=1)
-    probability[visits == 0] = np.eye(mdp.actions)[likeliest[visits == 0]]
-    random = np.flatnonzero((probability > 0).sum(axis=1) > 1)
-    if (probability > 0).sum(axis=1, dtype=float).prod() > 1024:
-        raise ValueError(
-            f"policy must be random in few visited states, got {random.size}"
-        )
-    parts = [(1.0, probability)]
-    for s in random:
-        split = []
-        for weight, pi in parts:
-            here = occupancy(mdp, pi, start)[s].sum()
-            for a in np.flatnonzero(pi[s]) if here > 0 else [likeliest[s]]:
-                fixed = pi.copy()
-                fixed[s] = np.eye(mdp.actions)[a]
-                there = occupancy(mdp, fixed, start)[s].sum()
-                share = pi[s, a] * here / there if here > 0 else 1.0
-                split.append((weight * share, fixed))
-        parts = split
-    weights, policies = zip(*parts, strict=True)
-    return np.array(weights), np.array(policies).argmax(axis=2)
+    def __call__(self, cost: float) -> float:
+        """Return the price of a policy that costs so much, and move the multiplier."""
+        excess = cost - self.limit
+        price = max(0.0, self.value + self.damping * excess)
+        self.value = max(0.0, self.value + self.rate * excess)
+        return price
 
 
 class LagrangianPath(NamedTuple):
@@ -354,14 +133,11 @@ def lagrangian_iteration(
 ) -> LagrangianPath:
     r"""Let a policy climb and the price of the cost follow, with exact values.
 
-    With :math:`e_t = J_c(\pi_t) - d`, how far the limit is exceeded,
+    .. math:: \pi_{t+1}(a \mid s) \propto \pi_t(a \mid s)\, e^{\alpha\, q_t(s, a)},
 
-    .. math:: u_t = [\lambda_t + \kappa\, e_t]_+, \qquad \lambda_{t+1} = [\lambda_t + \eta\, e_t]_+, \qquad
-              \pi_{t+1}(a \mid s) \propto \pi_t(a \mid s)\, e^{\alpha\, q_t(s, a)},
-
-    where :math:`q_t` are the action values of :math:`\pi_t` for the reward :math:`r - u_t c`: a natural gradient
-    step.  Without damping, :math:`\kappa = 0`, the policy circles around the optimum while the average occupancy
-    approaches it; with damping the policy itself settles.
+    where :math:`q_t` are the action values of :math:`\pi_t` for the reward :math:`r - u_t c`, a natural gradient
+    step, and :math:`u_t` is the price that a `DampedMultiplier` asks for the cost of :math:`\pi_t`.  Without damping
+    the policy circles around the optimum while the average occupancy approaches it; with damping it settles.
 
     Parameters
     ----------
@@ -375,10 +151,8 @@ def lagrangian_iteration(
         The distribution of the first state.
     policy_rate : float
         :math:`\alpha > 0`, per unit of reward.
-    dual_rate : float
-        :math:`\eta > 0`, by how much the multiplier moves per unit of excess.
-    damping : float
-        :math:`\kappa \ge 0`, by how much the price is ahead of the multiplier per unit of excess.
+    dual_rate, damping : float
+        :math:`\eta` and :math:`\kappa` of the multiplier.
     steps : int
         Policies T; the first one is uniform.
 
@@ -394,11 +168,8 @@ def lagrangian_iteration(
 
     References
     ----------
-    Platt, J. C. and Barr, A. H. (1987). Constrained differential optimization. NeurIPS.
     Ding, D. et al. (2020). Natural policy gradient primal-dual method for constrained Markov decision processes.
     NeurIPS.
-    Stooke, A., Achiam, J. and Abbeel, P. (2020). Responsive safety in reinforcement learning by PID Lagrangian
-    methods. ICML.
 
     Examples
     --------
@@ -407,160 +178,224 @@ def lagrangian_iteration(
     >>> path.policy.round(4), path.multiplier[-1].round(4), round(path.bound, 4)
     (array([[0.75, 0.25]]), np.float64(0.6), 1.1)
     """
-    costs, (most,), mu = _checked(mdp, cost, check_number("limit", limit), start)
+    price = DampedMultiplier(limit, rate=dual_rate, damping=damping)
+    cost = real_array("cost", cost, mdp.reward.shape)
     alpha = check_number("policy_rate", policy_rate, 0, ends="()")
-    eta = check_number("dual_rate", dual_rate, 0, ends="()")
-    kappa = check_number("damping", damping, 0)
     steps = check_integer("steps", steps, 1)
-    logits = np.where(np.isfinite(mdp.reward), 0.0, -np.inf)
-    path, average, multiplier = np.empty((3, steps)), np.zeros(logits.shape), 0.0
+    available = np.isfinite(mdp.reward)
+    reward = np.where(available, mdp.reward, 0.0)
+    logits = np.where(available, 0.0, -np.inf)
+    path, average = np.empty((3, steps)), np.zeros(logits.shape)
     for t in range(steps):
         policy = softmax(logits, axis=1)
-        d = occupancy(mdp, policy, mu)
+        d = occupancy(mdp, policy, start)
         average += d / steps
-        excess = float((d * costs[0]).sum()) - most
-        price = max(0.0, multiplier + kappa * excess)
-        multiplier = max(0.0, multiplier + eta * excess)
-        path[:, t] = _paid(mdp, d), excess + most, price
-        priced = _priced(mdp, costs, np.array([price]))
+        spent = float((d * cost).sum())
+        u = price(spent)
+        path[:, t] = (d * reward).sum(), spent, u
+        priced = penalised(mdp, cost, u)
         value = policy_value(priced, policy)
-        logits += alpha * action_values(priced, value)
+        q = action_values(priced, value)
+        logits += alpha * q
         logits -= logits.max(axis=1, keepdims=True)
     total = average.sum(axis=1, keepdims=True)
     mixed = np.divide(average, total, out=policy.copy(), where=total > 0)
-    bound = float(mu @ _at_most(priced, value) + price * most)
-    return LagrangianPath(path[0], path[1], path[2], policy, mixed, bound)
+    # MacQueen's upper bound on the best value at the last price.
+    gain = q.max(axis=1) - value
+    most = value + gain + mdp.discount / (1 - mdp.discount) * gain.max()
+    bound = float(np.dot(start, most))
+    return LagrangianPath(
+        path[0], path[1], path[2], policy, mixed, bound + u * price.limit
+    )
 
 
-def hazard_grid(
-    slip: float = 0.1, discount: float = 0.95
-) -> tuple[MDP, Floats, Floats]:
-    """Return a grid whose short way leads through a hazard and whose long way leads around it.
-
-    ::
-
-        . . . . .
-        . . . . .
-        . . H . .
-        S . H . G
-        . . H . .
-
-    State ``5 * row + column``, actions up, right, down, left.  A step goes to either side of the wanted direction
-    with probability `slip` in all; walls hold the walker.  Reaching the goal pays 1 and ends the walk; every step
-    taken from a hazard costs 1.
+class CostVectorEnv(MDPVectorEnv):
+    """Copies of a finite process as a vector environment that reports what each step costs.
 
     Parameters
     ----------
-    slip : float
-        Probability of a step to the side.
-    discount : float
-        Worth of a reward, and weight of a cost, one step later.
-
-    Returns
-    -------
-    mdp : MDP
-        25 states, 4 actions.
-    cost : (25, 4) ndarray
-        Cost per step.
-    start : (25,) ndarray
-        The distribution of the first state: all in S.
+    mdp, features, copies, horizon, start
+        As of `companion.environments.MDPVectorEnv`.
+    cost : (S, A) array_like
+        Cost per step; put into ``info["cost"]``; 0 in the step that only starts a copy anew.
 
     Raises
     ------
     TypeError, ValueError
-        If a number is out of range.
+        If an argument has the wrong shape or is out of range.
 
     Examples
     --------
     >>> mdp, cost, start = hazard_grid()
-    >>> mdp.states, cost[:, 0].nonzero()[0], start.argmax()
-    (25, array([12, 17, 22]), np.int64(15))
+    >>> env = CostVectorEnv(mdp, np.eye(25), 2, 100, start=np.eye(25)[12], cost=cost)
+    >>> _ = env.reset(seed=0)
+    >>> env.step(np.array([1, 1]))[4]
+    {'cost': array([1., 1.])}
     """
-    chance = check_number("slip", slip, 0, 1)
-    row, column = np.divmod(np.arange(25), 5)
-    moves = ((-1, 0), (0, 1), (1, 0), (0, -1))
-    after = np.stack(
-        [5 * np.clip(row + d, 0, 4) + np.clip(column + r, 0, 4) for d, r in moves],
-        axis=1,
-    )  # (25, 4)
-    transition = np.zeros((25, 4, 25))
-    state, action = np.ogrid[:25, :4]
-    for turn, share in ((0, 1 - chance), (1, chance / 2), (-1, chance / 2)):
-        transition[state, action, after[state, (action + turn) % 4]] += share
-    transition[19] = np.eye(25)[19]
-    reward = transition[:, :, 19].copy()
-    reward[19] = 0.0
-    cost = np.zeros((25, 4))
-    cost[[12, 17, 22]] = 1.0
-    return MDP(transition, reward, discount), cost, np.eye(25)[15]
+
+    def __init__(
+        self,
+        mdp: MDP,
+        features: ArrayLike,
+        copies: int,
+        horizon: int,
+        start: ArrayLike | None = None,
+        *,
+        cost: ArrayLike,
+    ):
+        super().__init__(mdp, features, copies, horizon, start)
+        self.cost = real_array("cost", cost, mdp.reward.shape).copy()
+
+    def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+        """Move every copy one step; see `gymnasium.vector.VectorEnv.step`."""
+        before, fresh = getattr(self, "state", 0), getattr(self, "ended", False)
+        seen, reward, terminated, truncated, info = super().step(actions)
+        paid = np.where(fresh, 0.0, self.cost[before, actions])
+        return seen, reward, terminated, truncated, {**info, "cost": paid}
 
 
-def _checked(
-    mdp: MDP, cost: ArrayLike, limit: ArrayLike, start: ArrayLike
-) -> tuple[Floats, Floats, Floats]:
-    """Costs (K, S, A), limits (K,) and the start."""
-    limits = real_array("limit", limit)
-    if limits.ndim > 1 or limits.size == 0:
-        raise ValueError(
-            f"limit must be a number or a vector, got shape {limits.shape}"
+def ppo_lagrangian(
+    env: gymnasium.vector.VectorEnv[Any, Any, Any],
+    discount: float,
+    price: Callable[[float], float],
+    seed: int,
+    *,
+    steps: int = 600_000,
+    horizon: int = 32,
+    lam: float = 0.9,
+    learning_rate: float = 3e-3,
+    hidden: Sequence[int] = (32, 32),
+    device: str = "cpu",
+    watch: Callable[[int, ActorCritic, float, float], None] | None = None,
+    **options: Any,
+) -> ActorCritic:
+    r"""Learn a policy that keeps a limit: proximal policy optimisation with a price on the cost.
+
+    The critic predicts reward and cost, and the policy climbs
+
+    .. math:: A_t = \frac{A^r_t - u\, A^c_t}{1 + u},
+
+    where the price `u` answers an estimate of the discounted cost :math:`J_c`, the mean over the episodes that
+    began in the last rollout.  The denominator keeps the size of the advantages when the price is high.
+
+    Parameters
+    ----------
+    env : gymnasium.vector.VectorEnv
+        As of `ppo`, with the cost of each copy's step in ``info["cost"]``.
+    discount : float
+        :math:`\gamma` of rewards and costs, ``0 <= discount < 1``.
+    price : callable
+        Maps the estimated discounted cost to the price :math:`u \ge 0`, such as a `DampedMultiplier`.
+    seed : int
+        Seeds everything.
+    steps, horizon : int
+        Steps of all copies together, and of each copy between two updates.
+    lam : float
+        :math:`\lambda` of `gae`.
+    learning_rate : float
+        Of Adam at the start; it falls to 0 with the square of what is left, so that the last steps are small.
+    hidden, device
+        As of `ppo`.
+    watch : callable, optional
+        Called as ``watch(steps, agent, price, cost)`` after each rollout, before the agent learns from it.
+    **options
+        Of `ppo_update`; here four epochs and minibatches of 1024 by default.
+
+    Returns
+    -------
+    ActorCritic
+        In evaluation mode; its policy is the *softmax* of its logits: the likeliest action alone keeps no limit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `env` is no such environment, a number is out of range, or a price is negative or not finite.
+    RuntimeError
+        If a network diverges.
+
+    References
+    ----------
+    Ray, A., Achiam, J. and Amodei, D. (2019). Benchmarking safe exploration in deep reinforcement learning.
+
+    Examples
+    --------
+    >>> mdp, cost, start = hazard_grid()
+    >>> env = CostVectorEnv(mdp, np.eye(25), 8, 100, start, cost=cost)
+    >>> agent = ppo_lagrangian(env, 0.95, DampedMultiplier(0.5, rate=0.05, damping=1.0), seed=0, steps=512)
+    >>> agent(torch.eye(25)).shape
+    torch.Size([25, 4])
+    """
+    discount = check_number("discount", discount, 0, 1, "[)")
+    seed, horizon = check_seed("seed", seed), check_integer("horizon", horizon, 1)
+    check_number("lam", lam, 0, 1)
+    size = horizon * _reports_cost(env, seed)
+    steps = check_integer("steps", steps, size)
+    options = {"epochs": 4, "minibatch": 1024, **options}
+    rate = check_number("learning_rate", learning_rate, 0, ends="()")
+    if not callable(price):
+        raise TypeError(f"price must map a cost to a price, got {price!r}")
+
+    # Also inside a caller's inference_mode, where no gradient would be recorded.
+    with torch.inference_mode(False), torch.enable_grad():
+        generator = torch.Generator(device).manual_seed(seed)
+        inputs, actions = map(
+            flatdim, (env.single_observation_space, env.single_action_space)
         )
-    costs = real_array("cost", cost, (*limits.shape, *mdp.reward.shape))
-    mu = check_stochastic("start", real_array("start", start, (mdp.states,)))
-    return costs.reshape(-1, *mdp.reward.shape), limits.reshape(-1), mu
+        agent = ActorCritic(inputs, actions, generator, hidden, values=2)
+        optimiser = torch.optim.Adam(agent.parameters(), lr=rate, fused=True)
+        batch, cost = None, 0.0
+        begins = torch.ones(env.num_envs, dtype=torch.bool, device=device)
+        for done in trange(steps // size, desc="ppo_lagrangian", leave=False):
+            batch = rollout(env, agent, horizon, generator, batch)
+            if not bool(batch.values.isfinite().all()):
+                raise RuntimeError("the network diverged: lower learning_rate")
+            advantages = _advantages(batch, discount, lam)
+            # An episode begins after each step that only starts a copy anew.
+            begins = torch.cat([begins[None], ~batch.valid])
+            first, begins = begins[:-1] & batch.valid, begins[-1]
+            if bool(first.any()):
+                returns = _advantages(batch, discount, 1.0) + batch.values
+                cost = float(returns[..., 1][first].mean())
+            u = check_number("price", price(cost), 0)
+            if watch is not None:
+                watch((done + 1) * size, agent, u, cost)
+            optimiser.param_groups[0]["lr"] = rate * (1 - done * size / steps) ** 2
+            ppo_update(
+                agent,
+                optimiser,
+                batch,
+                (advantages[..., 0] - u * advantages[..., 1]) / (1 + u),
+                advantages + batch.values,
+                generator,
+                **options,
+            )
+    if not all(p.isfinite().all() for p in agent.parameters()):
+        raise RuntimeError("the network diverged: lower learning_rate")
+    return agent.eval()
 
 
-def _at_most(mdp: MDP, value: Floats) -> Floats:
-    """MacQueen's upper bound on the optimal value, from any guess at it; up to rounding."""
-    best = action_values(mdp, value).max(axis=1)
-    reach = mdp.discount / (1 - mdp.discount)
-    return np.asarray(best + reach * (best - value).max())
+def _advantages(batch: Rollout, discount: float, lam: float) -> torch.Tensor:
+    """Of reward and cost, (T, N, 2)."""
+    values, after = batch.values.unbind(-1), batch.next_values.unbind(-1)
+    flags = batch.terminated, batch.ended
+    paid = batch.rewards, batch.costs
+    return torch.stack(
+        [
+            gae(r, v, v_next, *flags, discount, lam)
+            for r, v, v_next in zip(paid, values, after, strict=True)
+        ],
+        dim=-1,
+    )
 
 
-def _priced(mdp: MDP, costs: Floats, prices: Floats) -> MDP:
-    """The process that pays for its costs."""
-    paid = mdp.reward - np.tensordot(prices, costs, axes=1)
-    return MDP(mdp.transition, paid, mdp.discount)
-
-
-def _paid(mdp: MDP, d: Floats) -> float:
-    """The reward of an occupancy; an unavailable action is never taken."""
-    return float(d[d > 0] @ mdp.reward[d > 0])
-
-
-def _program(
-    mdp: MDP, costs: Floats, limits: Floats, mu: Floats
-) -> tuple[dict[str, Any], Floats]:
-    """The linear program over shares of all visits; the units in which reward and costs are measured."""
-    open_ = np.flatnonzero(np.isfinite(mdp.reward))
-    reward, spent = mdp.reward.ravel()[open_], costs.reshape(len(costs), -1)[:, open_]
-    # The solver's tolerance is absolute, so everything is measured in its largest.
-    units = np.array([np.abs(reward).max(), *np.abs(spent).max(axis=1)])
-    units[units == 0] = 1.0
-    here = (np.ones(open_.size), (open_ // mdp.actions, np.arange(open_.size)))
-    arrive = sparse.csr_array(here, shape=(mdp.states, open_.size))
-    flow = arrive - mdp.discount * sparse.csr_array(mdp.rows[open_]).T
-    program = {
-        "c": -reward / units[0],
-        "A_ub": spent / units[1:, None],
-        "b_ub": limits / units[1:] * (1 - mdp.discount),
-        "A_eq": flow,
-        "b_eq": mu * (1 - mdp.discount),
-        "method": "highs-ds",
-        "options": {
-            "primal_feasibility_tolerance": TOLERANCE,
-            "dual_feasibility_tolerance": TOLERANCE,
-        },
-    }
-    return program, units
-
-
-def _least_excess(program: dict[str, Any]) -> float:
-    """By how much all limits must grow, in the program's units, until some policy keeps them."""
-    spent, flow = program["A_ub"], program["A_eq"]
-    relaxed = {
-        **program,
-        "c": np.append(np.zeros(spent.shape[1]), 1.0),
-        "A_ub": np.hstack([spent, -np.ones((len(spent), 1))]),
-        "A_eq": sparse.hstack([flow, sparse.csr_array((flow.shape[0], 1))]),
-    }
-    return float(linprog(**relaxed).fun)
+def _reports_cost(env: gymnasium.vector.VectorEnv[Any, Any, Any], seed: int) -> int:
+    """The number of copies; refuses an environment whose costs would be taken for none."""
+    if not isinstance(env, gymnasium.vector.VectorEnv):
+        raise TypeError(
+            f"env must be a vector environment, as of gymnasium.make_vec, got {env!r}"
+        )
+    env.reset(seed=seed)
+    info = env.step(np.zeros_like(env.action_space.sample()))[4]
+    if "cost" not in info:
+        raise ValueError("env must put each step's cost into info['cost'], got none")
+    return int(env.num_envs)

@@ -1,56 +1,37 @@
 """The properties that make `companion.value_alignment.constrained_reinforcement_learning` correct."""
 
-import itertools
-
+import gymnasium
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import sparse
 
-from companion.mdp import MDP, occupancy, policy_iteration, policy_value
-from companion.problems import river_swim
-from companion.value_alignment.constrained_reinforcement_learning import (
+from companion.environments import MDPVectorEnv
+from companion.mdp import MDP, occupancy, policy_iteration
+from companion.value_alignment.constrained_optimum import (
     constrained_optimum,
-    deterministic_mixture,
     dual_value,
     hazard_grid,
-    lagrangian_iteration,
-    penalised,
 )
-from tests.rounding import EPS, largest, rounding, solve_error
+from companion.value_alignment.constrained_reinforcement_learning import (
+    CostVectorEnv,
+    DampedMultiplier,
+    lagrangian_iteration,
+    ppo_lagrangian,
+)
+from tests.rounding import rounding, solve_error
 
-quick = settings(derandomize=True, deadline=None, max_examples=40)
+DEVICES = ["cpu"] + ["cuda"] * torch.cuda.is_available()
 # One state for ever: the long way earns 0.4, the short way earns 1 and costs 1.
 ROAD = MDP([[[1.0], [1.0]]], [[0.4, 1.0]], 0.5)
 SHORT = np.array([[0.0, 1.0]])
-# The linear program keeps a limit to 1e-10 of the largest possible cost, and misses the best reward by as much of
-# the largest reward, and by the price of what it keeps wrongly; times ten.
-LP = 1e-9
-
-
-def random_problem(seed: int, limits: int = 1, discount: float = 0.9):
-    """A process, costs from 0 to 1, and limits between the least cost and that of the unconstrained optimum."""
-    rng = np.random.default_rng(seed)
-    states, actions = int(rng.integers(2, 9)), int(rng.integers(2, 5))
-    transition = rng.dirichlet(np.ones(states), (states, actions))
-    mdp = MDP(transition, rng.normal(size=(states, actions)), discount)
-    cost = rng.random((limits, states, actions))
-    start = rng.dirichlet(np.ones(states))
-    free = sums(mdp, cost, policy_iteration(mdp).policy, start)[1]
-    # The policy that is best for all costs together keeps every limit above its own costs.
-    frugal = policy_iteration(MDP(transition, -cost.sum(axis=0), discount)).policy
-    least = sums(mdp, cost, frugal, start)[1]
-    limit = least + rng.random(limits) * np.maximum(free - least, 0)
-    return mdp, cost, limit, start
+LP = 1e-9  # what the linear program may miss of the optimum
+GRID, COST, START = hazard_grid()
 
 
 def sums(mdp, cost, policy, start):
-    """Discounted reward and costs of a policy."""
+    """Discounted reward and cost of a policy."""
     d = occupancy(mdp, policy, start)
-    reward = np.where(np.isfinite(mdp.reward), mdp.reward, 0)
-    return float((d * reward).sum()), (np.asarray(cost) * d).sum(axis=(-2, -1))
+    return float((d * mdp.reward).sum()), float((d * cost).sum())
 
 
 def scale(mdp: MDP) -> float:
@@ -58,344 +39,36 @@ def scale(mdp: MDP) -> float:
     return 1 / (1 - mdp.discount)
 
 
-def kinds(mdp: MDP):
-    """All policies that are nowhere random."""
-    every = itertools.product(range(mdp.actions), repeat=mdp.states)
-    return [np.array(policy) for policy in every]
+# The price
 
 
-# The constrained optimum
+def test_the_multiplier_adds_up_what_was_exceeded_and_the_damping_is_ahead_of_it():
+    price = DampedMultiplier(0.5, rate=0.1, damping=0.2)
+    prices = [price(cost) for cost in (1.0, 2.0, 2.0)]
+    expected = [0.2 * 0.5, 0.1 * 0.5 + 0.2 * 1.5, 0.1 * (0.5 + 1.5) + 0.2 * 1.5]
+    np.testing.assert_allclose(prices, expected, rtol=0, atol=rounding(10, 2))
+    assert price.value == pytest.approx(0.1 * 3.5, abs=rounding(10, 2))
 
 
-def test_by_hand_one_step_in_four_goes_the_short_way_and_a_unit_of_cost_is_worth_six_tenths():
-    optimum = constrained_optimum(ROAD, SHORT, 0.5, [1])
-    np.testing.assert_allclose(optimum.policy, [[0.75, 0.25]], rtol=0, atol=LP)
-    assert optimum.value == pytest.approx(0.8 + 0.6 * 0.5, abs=LP)
-    assert optimum.cost == pytest.approx(0.5, abs=LP)
-    assert optimum.multiplier == pytest.approx(0.6, abs=LP)
-    np.testing.assert_allclose(optimum.occupancy, [[1.5, 0.5]], rtol=0, atol=LP)
+def test_the_price_and_the_multiplier_stop_at_zero_each_by_itself():
+    price = DampedMultiplier(1.0, rate=0.1, damping=1.0, value=0.3)
+    assert price(0.0) == 0.0
+    assert price.value == pytest.approx(0.2, abs=rounding(10, 1))
+    for _ in range(3):
+        price(0.0)
+    assert price.value == 0.0
+    assert price(2.0) == pytest.approx(1.0, abs=rounding(10, 1))
 
 
-@pytest.mark.parametrize("limits", [1, 2, 3])
-@pytest.mark.parametrize("discount", [0.0, 0.5, 0.99])
-def test_the_limits_are_kept_and_what_is_left_over_has_no_price(limits, discount):
-    for seed in range(20):
-        mdp, cost, limit, start = random_problem(seed, limits, discount)
-        optimum = constrained_optimum(mdp, cost, limit, start)
-        bound = LP * scale(mdp)
-        assert (optimum.cost <= limit + bound).all()
-        assert (optimum.multiplier >= 0).all()
-        slack = optimum.multiplier * (limit - optimum.cost)
-        assert np.abs(slack).max() <= bound * (1 + optimum.multiplier.max())
-
-
-@pytest.mark.parametrize("limits", [1, 2, 3])
-def test_the_value_is_the_dual_bound(limits):
-    for seed in range(20):
-        mdp, cost, limit, start = random_problem(seed, limits)
-        optimum = constrained_optimum(mdp, cost, limit, start)
-        gap = optimum.bound - optimum.value
-        error = LP * largest(mdp) * (1 + optimum.multiplier.sum())
-        assert -error <= gap <= error
-        at = dual_value(mdp, cost, limit, optimum.multiplier, start)
-        assert at == pytest.approx(optimum.bound, abs=error)
-
-
-@pytest.mark.parametrize("limits", [1, 2, 3])
-def test_the_policy_is_random_in_at_most_one_state_per_limit(limits):
-    for seed in range(30):
-        mdp, cost, limit, start = random_problem(seed, limits)
-        policy = constrained_optimum(mdp, cost, limit, start).policy
-        used = (policy > 0).sum(axis=1)
-        assert (used - 1).sum() <= limits
-        np.testing.assert_allclose(
-            policy.sum(axis=1), 1, rtol=0, atol=mdp.actions * 4 * EPS
-        )
-
-
-def test_no_mixture_of_any_two_policies_that_keeps_the_limit_earns_more():
-    # The optimum of one limit is a mixture of two policies that are nowhere random: try all pairs.
-    for seed in range(6):
-        rng = np.random.default_rng(seed)
-        mdp = MDP(rng.dirichlet(np.ones(3), (3, 3)), rng.normal(size=(3, 3)), 0.8)
-        cost, start = rng.random((3, 3)), rng.dirichlet(np.ones(3))
-        points = np.array([sums(mdp, cost, p, start) for p in kinds(mdp)])
-        value, spent = points[:, 0], points[:, 1]
-        limit = float(np.quantile(spent, 0.3))
-        best = value[spent <= limit].max()
-        for i, j in itertools.product(range(len(points)), repeat=2):
-            if spent[i] < limit < spent[j]:
-                share = (limit - spent[i]) / (spent[j] - spent[i])
-                best = max(best, (1 - share) * value[i] + share * value[j])
-        optimum = constrained_optimum(mdp, cost, limit, start)
-        assert optimum.value == pytest.approx(best, abs=LP * largest(mdp))
-
-
-@given(seed=st.integers(0, 10**6))
-@quick
-def test_the_value_is_the_least_of_the_dual_function(seed):
-    mdp, cost, limit, start = random_problem(seed)
-    optimum = constrained_optimum(mdp, cost, limit, start)
-    error = LP * largest(mdp) * (1 + float(optimum.multiplier[0]))
-    for factor in (0, 0.5, 0.9, 1.1, 2):
-        price = factor * optimum.multiplier + 0.1 * (factor > 1)
-        assert dual_value(mdp, cost, limit, price, start) >= optimum.value - error
-
-
-def test_off_the_breakpoints_the_multiplier_is_the_slope_of_the_value_in_the_limit():
-    mdp, cost, start = hazard_grid()
-    h = 1e-3
-    for limit in (0.3, 0.5, 0.7):
-        below, here, above = (
-            constrained_optimum(mdp, cost, x, start)
-            for x in (limit - h, limit, limit + h)
-        )
-        slope = (above.value - below.value) / (2 * h)
-        assert here.multiplier == pytest.approx(slope, abs=10 * LP * scale(mdp) / h)
-
-
-def test_at_a_breakpoint_the_multiplier_lies_between_the_two_slopes():
-    mdp, cost, start = hazard_grid()
-    corner = policy_iteration(penalised(mdp, cost, 0.2)).policy
-    _, spent = sums(mdp, cost, corner, start)
-    less, here, more = (
-        constrained_optimum(mdp, cost, spent + e, start) for e in (-1e-3, 0.0, 1e-3)
-    )
-    assert less.multiplier > more.multiplier + 0.1
-    assert more.multiplier - LP <= here.multiplier <= less.multiplier + LP
-    # There the corner itself is optimal; nothing is random, up to what the solver's tolerance leaves.
-    assert np.sort(here.policy, axis=1)[:, -2].max() < 1e-6
-
-
-def test_the_value_is_concave_and_grows_with_the_limit():
-    mdp, cost, start = hazard_grid()
-    limits = np.linspace(0, 1.2, 41)
-    value = [constrained_optimum(mdp, cost, d, start).value for d in limits]
-    steps, error = np.diff(value), 10 * LP * scale(mdp)
-    assert (steps >= -error).all()
-    assert (np.diff(steps) <= error).all()
-
-
-def test_a_limit_that_does_not_bind_leaves_the_unconstrained_optimum():
-    for seed in range(10):
-        mdp, cost, _, start = random_problem(seed)
-        best = float(start @ policy_iteration(mdp).value)
-        optimum = constrained_optimum(mdp, cost, [2 * scale(mdp)], start)
-        assert optimum.value == pytest.approx(best, abs=LP * largest(mdp))
-        assert optimum.multiplier == pytest.approx([0.0], abs=LP)
-
-
-def test_the_smallest_feasible_limit_is_feasible_and_costs_what_the_frugal_policy_costs():
-    for seed in range(10):
-        mdp, cost, _, start = random_problem(seed)
-        frugal = MDP(mdp.transition, -cost[0], mdp.discount)
-        least = -float(start @ policy_iteration(frugal).value)
-        assert constrained_optimum(mdp, cost[0], least, start).cost == pytest.approx(
-            least, abs=LP * scale(mdp)
-        )
-        with pytest.raises(ValueError, match="the smallest feasible is") as caught:
-            constrained_optimum(mdp, cost[0], least - 0.01, start)
-        said = float(str(caught.value).rpartition(" ")[2])
-        assert said == pytest.approx(least, abs=LP * scale(mdp))
-
-
-def test_limits_that_cannot_be_kept_together_are_refused_and_those_that_are_named_can():
-    # The short way costs 1 of the first, the long way 1 of the second: together 2 for ever.
-    cost = np.array([[[0.0, 1.0]], [[1.0, 0.0]]])
-    with pytest.raises(ValueError, match="the smallest feasible is") as caught:
-        constrained_optimum(ROAD, cost, [0.5, 0.9], [1])
-    said = str(caught.value).rpartition("is ")[2].strip("[]").split()
-    np.testing.assert_allclose([float(x) for x in said], [0.8, 1.2], rtol=0, atol=LP)
-    kept = constrained_optimum(ROAD, cost, [0.8 + 1e-9, 1.2 + 1e-9], [1])
-    np.testing.assert_allclose(kept.cost, [0.8, 1.2], rtol=0, atol=10 * LP)
-
-
-@pytest.mark.parametrize("unit", [1e-150, 1e-9, 1e9, 1e150])
-def test_rewards_and_costs_may_have_any_unit(unit):
-    mdp, cost, start = hazard_grid()
-    plain = constrained_optimum(mdp, cost, 0.5, start)
-    # A power of two, so that no digit changes.
-    unit = 2.0 ** round(np.log2(unit))
-    dear = MDP(mdp.transition, mdp.reward * unit, mdp.discount)
-    rich = constrained_optimum(dear, cost, 0.5, start)
-    assert rich.value / unit == pytest.approx(plain.value, abs=LP)
-    assert rich.multiplier / unit == pytest.approx(plain.multiplier, abs=LP)
-    heavy = constrained_optimum(mdp, cost * unit, 0.5 * unit, start)
-    assert heavy.value == pytest.approx(plain.value, abs=LP)
-    assert heavy.cost / unit == pytest.approx(0.5, abs=LP)
-    assert heavy.multiplier * unit == pytest.approx(plain.multiplier, abs=LP)
-
-
-def test_costs_may_be_negative_and_a_limit_below_zero_is_then_kept():
-    mdp, cost, start = hazard_grid()
-    plain = constrained_optimum(mdp, cost, 0.5, start)
-    # Cost 1 less in every step is 1 / (1 - discount) less in all.
-    shifted = constrained_optimum(mdp, cost - 1.0, 0.5 - scale(mdp), start)
-    assert shifted.value == pytest.approx(plain.value, abs=10 * LP * scale(mdp))
-
-
-def test_an_unavailable_action_is_never_taken_whatever_it_would_cost():
-    mdp, cost, start = hazard_grid()
-    reward = mdp.reward.copy()
-    reward[15, 1] = -np.inf  # not right from the start
-    closed = MDP(mdp.transition, reward, mdp.discount)
-    cost = cost.copy()
-    cost[15, 1] = -100.0
-    optimum = constrained_optimum(closed, cost, 0.5, start)
-    assert optimum.policy[15, 1] == 0
-    assert np.isfinite(optimum.value)
-    assert optimum.bound == pytest.approx(optimum.value, abs=LP * scale(mdp))
-    path = lagrangian_iteration(
-        closed, cost, 0.5, start, policy_rate=1.0, dual_rate=0.1, steps=5
-    )
-    assert path.policy[15, 1] == path.average[15, 1] == 0
-    assert np.isfinite(path.value).all()
-    assert np.isfinite(path.bound)
-
-
-def test_a_sparse_process_gives_what_a_dense_one_gives():
-    river = river_swim()
-    cost = np.zeros((6, 2))
-    cost[:, 1] = 1.0  # each stroke against the current
-    start = np.eye(6)[0]
-    dense = MDP(river.rows.toarray().reshape(6, 2, 6), river.reward, river.discount)
-    one, other = (constrained_optimum(m, cost, 20.0, start) for m in (river, dense))
-    assert one.value == pytest.approx(other.value, abs=10 * LP * scale(river))
-    assert one.cost == pytest.approx(20.0, abs=10 * LP * scale(river))
-
-
-def test_where_the_policy_never_comes_it_takes_some_available_action():
-    mdp, cost, _ = hazard_grid(slip=0.0)
-    reward = mdp.reward.copy()
-    reward[0, :3] = -np.inf
-    closed = MDP(mdp.transition, reward, mdp.discount)
-    optimum = constrained_optimum(closed, cost, 0.0, np.eye(25)[18])  # beside the goal
-    unseen = optimum.occupancy.sum(axis=1) == 0
-    assert unseen.sum() >= 20
-    assert (np.sort(optimum.policy[unseen], axis=1) == [0, 0, 0, 1]).all()
-    assert optimum.policy[0, 3] == 1
-
-
-def test_nothing_that_was_passed_is_changed_and_read_only_input_works():
-    mdp, cost, start = hazard_grid()
-    for table in (cost, start):
-        table.flags.writeable = False
-    kept = cost.copy(), start.copy(), mdp.reward.copy()
-    optimum = constrained_optimum(mdp, cost, np.float32(0.5), start)
-    deterministic_mixture(mdp, optimum.policy, start)
-    circling(0.1, steps=3)
-    penalised(mdp, cost, 0.5)
-    for table, before in zip((cost, start, mdp.reward), kept, strict=True):
-        np.testing.assert_array_equal(table, before)
-
-
-# A weight instead
-
-
-def test_a_weight_never_reaches_the_limit_that_lies_between_two_policies():
-    mdp, cost, start = hazard_grid()
-    spent = [
-        sums(mdp, cost, policy_iteration(penalised(mdp, cost, w)).policy, start)[1]
-        for w in np.linspace(0, 1, 201)
-    ]
-    assert not any(0.1 < x < 0.9 for x in spent)
-    assert min(spent) < 0.1
-    assert max(spent) > 0.9
-    assert (np.diff(spent) <= solve_error(mdp, scale(mdp))).all()
-
-
-def test_at_the_multiplier_both_parts_of_the_mixture_are_best():
-    mdp, cost, start = hazard_grid()
-    optimum = constrained_optimum(mdp, cost, 0.5, start)
-    _, parts = deterministic_mixture(mdp, optimum.policy, start)
-    priced = penalised(mdp, cost, optimum.multiplier)
-    best = start @ policy_iteration(priced).value
-    for part in parts:
-        assert start @ policy_value(priced, part) == pytest.approx(
-            best, abs=LP * scale(mdp)
-        )
-
-
-# The mixture
-
-
-def test_the_mixture_drawn_once_per_episode_visits_what_the_random_policy_visits():
-    for seed in range(20):
-        mdp, cost, limit, start = random_problem(seed, limits=2)
-        policy = constrained_optimum(mdp, cost, limit, start).policy
-        weights, parts = deterministic_mixture(mdp, policy, start)
-        together = sum(
-            w * occupancy(mdp, part, start)
-            for w, part in zip(weights, parts, strict=True)
-        )
-        # Each weight is a quotient of two linear solves, in two states at most.
-        error = 10 * solve_error(mdp, scale(mdp))
-        np.testing.assert_allclose(
-            together, occupancy(mdp, policy, start), rtol=0, atol=error
-        )
-        assert weights.sum() == pytest.approx(1, abs=error)
-        assert len(parts) <= 4
-        assert parts.shape == (len(weights), mdp.states)
-
-
-def _naive_mixture(mdp, policy, start):
-    """The probabilities of the random state taken for those of the episode."""
-    (s,) = np.flatnonzero((policy > 0).sum(axis=1) > 1)
-    actions = np.flatnonzero(policy[s])
-    parts = [policy.argmax(axis=1) for _ in actions]
-    for part, a in zip(parts, actions, strict=True):
-        part[s] = a
-    return policy[s, actions], parts
-
-
-def test_the_probabilities_of_the_state_are_not_those_of_the_episode():
-    mdp, cost, start = hazard_grid()
-    policy = constrained_optimum(mdp, cost, 0.5, start).policy
-    weights, parts = deterministic_mixture(mdp, policy, start)
-    naive, same = _naive_mixture(mdp, policy, start)
-    np.testing.assert_array_equal(np.sort(parts, axis=0), np.sort(same, axis=0))
-    spent = [
-        sum(
-            w * sums(mdp, cost, part, start)[1]
-            for w, part in zip(share, policies, strict=True)
-        )
-        for share, policies in ((weights, parts), (naive, same))
-    ]
-    assert spent[0] == pytest.approx(0.5, abs=LP * scale(mdp))
-    assert abs(spent[1] - 0.5) > 0.005
-
-
-def test_a_policy_that_is_nowhere_random_is_its_own_mixture():
-    mdp, _, start = hazard_grid()
-    policy = policy_iteration(mdp).policy
-    weights, parts = deterministic_mixture(mdp, policy, start)
-    np.testing.assert_array_equal(weights, [1.0])
-    np.testing.assert_array_equal(parts, [policy])
-
-
-def test_a_state_that_only_one_part_reaches_is_split_there_alone():
-    # State 0 goes to 1 or to the end; state 1 is random, too.
-    transition = np.zeros((3, 2, 3))
-    transition[0, 0, 1] = transition[0, 1, 2] = transition[1, :, 2] = 1
-    transition[2, :, 2] = 1
-    mdp = MDP(transition, [[0, 0], [1, 2], [0, 0]], 0.5)
-    policy = np.array([[0.5, 0.5], [0.25, 0.75], [0.5, 0.5]])
-    policy[2] = 1, 0
-    weights, parts = deterministic_mixture(mdp, policy, [1, 0, 0])
-    together = sum(
-        w * occupancy(mdp, p, [1, 0, 0]) for w, p in zip(weights, parts, strict=True)
-    )
-    np.testing.assert_allclose(
-        together, occupancy(mdp, policy, [1, 0, 0]), rtol=0, atol=rounding(20, 2)
-    )
-    assert sorted(weights) == pytest.approx([0.125, 0.375, 0.5], abs=rounding(10, 1))
+def test_with_no_rate_it_is_a_fixed_weight():
+    price = DampedMultiplier(0.5, rate=0, value=0.7)
+    assert [price(cost) for cost in (0.0, 1.0, 100.0)] == [0.7] * 3
 
 
 # The Lagrangian iteration
 
 
 def circling(damping: float, **changed):
-    mdp, cost, start = hazard_grid()
     options = {"policy_rate": 1.0, "dual_rate": 0.05, "steps": 1000, **changed}
     return lagrangian_iteration(mdp, cost, 0.5, start, damping=damping, **options)
 
@@ -468,50 +141,159 @@ def test_the_bound_of_the_last_price_is_a_bound(steps):
         assert path.bound == pytest.approx(optimum.value, abs=0.02)
 
 
-# The grid
+def test_an_unavailable_action_is_never_taken():
+    reward = GRID.reward.copy()
+    reward[15, 1] = -np.inf  # not right from the start
+    closed = MDP(GRID.transition, reward, GRID.discount)
+    options = {"policy_rate": 1.0, "dual_rate": 0.1, "steps": 5}
+    path = lagrangian_iteration(closed, COST, 0.5, START, **options)
+    assert path.policy[15, 1] == path.average[15, 1] == 0
+    assert np.isfinite([*path.value, path.bound]).all()
 
 
-def test_the_grid_is_the_one_that_is_drawn():
-    mdp, cost, start = hazard_grid(slip=0.2)
-    assert start[15] == 1
-    np.testing.assert_array_equal(np.flatnonzero(cost.any(axis=1)), [12, 17, 22])
-    # Right from the start: one cell on, or to a side.
-    np.testing.assert_allclose(
-        mdp.transition[15, 1, [16, 10, 20]], [0.8, 0.1, 0.1], rtol=0, atol=4 * EPS
-    )
-    # Up in the upper left corner: the walls hold.
-    np.testing.assert_allclose(
-        mdp.transition[0, 0, [0, 1]], [0.9, 0.1], rtol=0, atol=4 * EPS
-    )
-    # Into the goal from the left, from above and from below; nothing in it.
-    np.testing.assert_allclose(
-        [mdp.reward[18, 1], mdp.reward[14, 2], mdp.reward[24, 0], mdp.reward[18, 0]],
-        [0.8, 0.8, 0.8, 0.1],
-        rtol=0,
-        atol=4 * EPS,
-    )
-    assert (mdp.transition[19, :, 19] == 1).all()
-    assert not mdp.reward[19].any()
+def test_nothing_that_was_passed_is_changed_and_read_only_input_works():
+    mdp, cost, start = hazard_grid()
+    kept = cost.copy(), start.copy()
+    for table in (cost, start):
+        table.flags.writeable = False
+    options = {"policy_rate": 1.0, "dual_rate": 0.1, "steps": 3}
+    lagrangian_iteration(mdp, cost, 0.5, start, **options)
+    CostVectorEnv(mdp, np.eye(25), 2, 10, start, cost=cost)
+    np.testing.assert_array_equal(cost, kept[0])
+    np.testing.assert_array_equal(start, kept[1])
 
 
-def test_without_a_slip_the_short_way_takes_four_steps_and_the_long_way_eight():
-    mdp, cost, start = hazard_grid(slip=0.0, discount=0.5)
-    free = constrained_optimum(mdp, cost, 9.0, start)
-    assert free.value == pytest.approx(0.5**3, abs=LP)
-    assert free.cost == pytest.approx(0.5**2, abs=LP)
-    assert constrained_optimum(mdp, cost, 0.0, start).value == pytest.approx(
-        0.5**7, abs=LP
+# The environment
+
+
+def env_of(copies: int = 64, horizon: int = 100, start=START) -> CostVectorEnv:
+    return CostVectorEnv(GRID, np.eye(25), copies, horizon, start, cost=COST)
+
+
+def test_a_step_costs_what_its_state_and_action_cost_and_a_fresh_start_nothing():
+    cost = np.arange(100.0).reshape(25, 4) + 1
+    env = CostVectorEnv(GRID, np.eye(25), 50, 3, cost=cost)
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    for step in range(1, 13):
+        before, fresh = env.state.copy(), env.ended.copy()
+        actions = rng.integers(0, 4, 50)
+        _, reward, _, _, info = env.step(actions)
+        expected = np.where(fresh, 0, cost[before, actions])
+        np.testing.assert_array_equal(info["cost"], expected)
+        np.testing.assert_array_equal(
+            reward, np.where(fresh, 0, GRID.reward[before, actions])
+        )
+        if step % 4 == 0:
+            assert fresh[env.age == 0].all()
+
+
+def test_the_costs_of_the_environment_are_a_copy():
+    cost = COST.copy()
+    env = CostVectorEnv(GRID, np.eye(25), 2, 10, START, cost=cost)
+    cost[:] = 7
+    env.reset(seed=0)
+    assert not env.step(np.array([0, 0]))[4]["cost"].any()
+
+
+# PPO-Lagrangian
+
+
+def learnt(seed=0, *, price=None, **changed):
+    price = price or DampedMultiplier(0.5, rate=0.05, damping=1.0)
+    options = {"steps": 2048 * 4, **changed}
+    return ppo_lagrangian(env_of(), 0.95, price, seed, **options)
+
+
+def flat(agent: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in agent.parameters()])
+
+
+def policy_of(agent: torch.nn.Module) -> np.ndarray:
+    with torch.no_grad():
+        return agent(torch.eye(25)).double().softmax(dim=1).numpy()
+
+
+def test_it_settles_near_the_exact_optimum():
+    # The tolerances of the lesson are checked over ten seeds in the evidence; this one is quick.
+    optimum = constrained_optimum(GRID, COST, 0.5, START)
+    spent, value = [], []
+
+    def watch(steps, agent, price, cost):
+        a, b = sums(GRID, COST, policy_of(agent), START)
+        value.append(a)
+        spent.append(b)
+
+    learnt(steps=2048 * 100, watch=watch)
+    assert np.mean(spent[-20:]) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(value[-20:]) == pytest.approx(optimum.value, abs=0.03)
+
+
+def test_the_estimated_cost_is_that_of_the_policy_from_the_start():
+    pairs = []
+
+    def watch(steps, agent, price, cost):
+        pairs.append((cost, sums(GRID, COST, policy_of(agent), START)[1]))
+
+    price = DampedMultiplier(0.5, rate=0.0)
+    learnt(price=price, steps=2048 * 40, watch=watch)
+    estimated, exact = np.array(pairs[10:]).T
+    # About 200 episodes in each rollout, whose cost has a standard deviation below 1.
+    assert np.abs(estimated - exact).max() < 5 / np.sqrt(200)
+    assert abs((estimated - exact).mean()) < 5 / np.sqrt(200 * 30)
+
+
+def test_the_price_sees_the_estimate_and_the_policy_answers_the_price():
+    seen, told = [], []
+
+    def price(cost):
+        seen.append(cost)
+        return 3.0
+
+    dear = learnt(
+        price=price,
+        steps=2048 * 30,
+        watch=lambda steps, agent, u, cost: told.append((steps, u, cost)),
     )
+    assert [cost for _, _, cost in told] == seen
+    assert [steps for steps, _, _ in told] == [2048 * (i + 1) for i in range(30)]
+    assert {u for _, u, _ in told} == {3.0}
+    free = learnt(price=lambda cost: 0.0, steps=2048 * 30)
+    costs = [sums(GRID, COST, policy_of(agent), START)[1] for agent in (free, dear)]
+    assert costs[0] > 0.7
+    assert costs[1] < 0.3
+
+
+def test_where_no_episode_begins_the_last_estimate_stands():
+    seen = []
+    env = CostVectorEnv(GRID, np.eye(25), 8, 1000, np.eye(25)[0], cost=0 * COST + 1)
+    # Walls hold the walker: with one step in each rollout none begins after the first.
+    ppo_lagrangian(env, 0.5, lambda c: seen.append(c) or 0.0, 0, steps=8 * 5, horizon=1)
+    assert len(seen) == 5
+    assert len(set(seen)) == 1
+    assert seen[0] != 0
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_the_same_seed_learns_the_same_and_another_seed_does_not(device):
+    first, again, other = (flat(learnt(s, device=device)) for s in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_it_leaves_the_global_random_state_alone_and_learns_in_inference_mode():
+    torch.manual_seed(7)
+    np.random.seed(7)
+    before, legacy = torch.get_rng_state(), np.random.get_state()[1].copy()
+    plain = flat(learnt())
+    assert torch.equal(before, torch.get_rng_state())
+    np.testing.assert_array_equal(legacy, np.random.get_state()[1])
+    with torch.inference_mode():
+        inside = learnt()
+    assert torch.equal(plain, flat(inside))
 
 
 # Bad input
-
-GRID, COST, START = hazard_grid()
-
-
-def optimum_of(**changed):
-    given = {"mdp": GRID, "cost": COST, "limit": 0.5, "start": START}
-    return constrained_optimum(**{**given, **changed})
 
 
 def iterated(**changed):
@@ -519,81 +301,80 @@ def iterated(**changed):
     return lagrangian_iteration(**{**given, "policy_rate": 1, "steps": 2, **changed})
 
 
+class NoBox(CostVectorEnv):
+    def __init__(self):
+        super().__init__(GRID, np.eye(25), 2, 9, START, cost=COST)
+        self.single_observation_space = gymnasium.spaces.Discrete(25)
+
+
+def run(env=None, discount=0.9, price=lambda cost: 0.0, seed=0, **changed):
+    options = {"steps": 64, "horizon": 8, **changed}
+    return ppo_lagrangian(env or env_of(2), discount, price, seed, **options)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: optimum_of(cost=COST[:24]), ValueError, "cost must have shape"),
-        (lambda: optimum_of(cost=[COST]), ValueError, "cost must have shape"),
-        (lambda: optimum_of(limit=[0.5]), ValueError, "cost must have shape"),
-        (lambda: optimum_of(cost=np.nan * COST), ValueError, "cost must be finite"),
-        (lambda: optimum_of(cost=None), TypeError, "cost must hold real numbers"),
-        (lambda: optimum_of(cost=sparse.csr_array(COST)), TypeError, "cost must hold"),
-        (
-            lambda: optimum_of(cost=torch.zeros(25, 4, requires_grad=True)),
-            TypeError,
-            "cost must hold",
-        ),
-        (lambda: optimum_of(limit=np.nan), ValueError, "limit must be finite"),
-        (lambda: optimum_of(limit=None), TypeError, "limit must hold"),
-        (
-            lambda: optimum_of(limit=[]),
-            ValueError,
-            "limit must be a number or a vector",
-        ),
-        (lambda: optimum_of(limit=[[1.0]]), ValueError, "limit must be a number or a"),
-        (lambda: optimum_of(limit=-0.1), ValueError, "smallest feasible is 0.0"),
-        (lambda: optimum_of(start=START[:24]), ValueError, "start must have shape"),
-        (lambda: optimum_of(start=2 * START), ValueError, "start must lie in"),
-        (lambda: optimum_of(start=0 * START), ValueError, "start must sum to 1"),
-        (
-            lambda: dual_value(GRID, COST, 0.5, -0.1, START),
-            ValueError,
-            "multiplier must not be negative",
-        ),
-        (
-            lambda: dual_value(GRID, COST, 0.5, [0.1], START),
-            ValueError,
-            "multiplier must have shape",
-        ),
-        (
-            lambda: dual_value(GRID, COST, 0.5, np.inf, START),
-            ValueError,
-            "multiplier must be finite",
-        ),
-        (lambda: penalised(GRID, COST[0], 1.0), ValueError, "cost must have shape"),
-        (lambda: penalised(GRID, COST, np.nan), ValueError, "weight must be finite"),
-        (lambda: penalised(GRID, COST, True), TypeError, "weight must be a number"),
-        (
-            lambda: deterministic_mixture(GRID, np.full((25, 4), 0.25), START),
-            ValueError,
-            "random in few visited states",
-        ),
-        (
-            lambda: deterministic_mixture(GRID, np.ones((25, 4)), START),
-            ValueError,
-            "policy must sum to 1",
-        ),
-        (
-            lambda: deterministic_mixture(GRID, np.zeros(25, int), 2 * START),
-            ValueError,
-            "start must lie in",
-        ),
         (lambda: iterated(cost=[COST]), ValueError, "cost must have shape"),
+        (lambda: iterated(cost=COST.T), ValueError, "cost must have shape"),
         (lambda: iterated(limit=[0.5]), ValueError, "limit must have shape"),
         (lambda: iterated(limit=np.inf), ValueError, "limit must be finite"),
-        (lambda: iterated(dual_rate=0), ValueError, "dual_rate must"),
-        (lambda: iterated(dual_rate="1"), TypeError, "dual_rate must"),
+        (lambda: iterated(start=2 * START), ValueError, "start must lie in"),
+        (lambda: iterated(dual_rate=-1), ValueError, "rate must lie in"),
+        (lambda: iterated(dual_rate="1"), TypeError, "rate must hold"),
+        (lambda: iterated(dual_rate=np.nan), ValueError, "rate must be finite"),
         (lambda: iterated(damping=-1), ValueError, "damping must"),
         (lambda: iterated(policy_rate=0), ValueError, "policy_rate must"),
         (lambda: iterated(policy_rate=np.inf), ValueError, "policy_rate must"),
-        (lambda: iterated(cost=COST.T), ValueError, "cost must have shape"),
-        (lambda: iterated(dual_rate=np.nan), ValueError, "dual_rate must"),
         (lambda: iterated(steps=0), ValueError, "steps must be at least 1"),
         (lambda: iterated(steps=1.0), TypeError, "steps must be an integer"),
-        (lambda: hazard_grid(slip=1.1), ValueError, "slip must"),
-        (lambda: hazard_grid(discount=1.0), ValueError, "discount must"),
+        (lambda: DampedMultiplier(np.nan, 0.1), ValueError, "limit must be finite"),
+        (lambda: DampedMultiplier(None, 0.1), TypeError, "limit must hold"),
+        (lambda: DampedMultiplier(0.5, -0.1), ValueError, "rate must lie in"),
+        (lambda: DampedMultiplier(0.5, 1, -1), ValueError, "damping must lie in"),
+        (lambda: DampedMultiplier(0.5, 1, 1, -1), ValueError, "value must lie in"),
+        (
+            lambda: CostVectorEnv(GRID, np.eye(25), 2, 9, cost=COST[:3]),
+            ValueError,
+            "cost must have shape",
+        ),
+        (
+            lambda: CostVectorEnv(GRID, np.eye(25), 2, 9, cost=np.nan * COST),
+            ValueError,
+            "cost must be finite",
+        ),
+        (lambda: env_of().step(np.zeros(64, int)), RuntimeError, "call reset before"),
+        (
+            lambda: run(MDPVectorEnv(GRID, np.eye(25), 2, 9)),
+            ValueError,
+            "env must put each step's cost",
+        ),
+        (lambda: run(GRID), TypeError, "env must be a vector environment"),
+        (lambda: run(NoBox()), TypeError, "env must observe a box"),
+        (lambda: run(discount=1.0), ValueError, "discount must"),
+        (lambda: run(price=0.5), TypeError, "price must map a cost to a price"),
+        (lambda: run(price=lambda c: -1.0), ValueError, "price must lie in"),
+        (lambda: run(price=lambda c: np.nan), ValueError, "price must be finite"),
+        (lambda: run(seed=-1), ValueError, "seed must be"),
+        (lambda: run(horizon=0), ValueError, "horizon must be at least 1"),
+        (lambda: run(steps=15), ValueError, "steps must be at least 16"),
+        (lambda: run(lam=1.1), ValueError, "lam must"),
+        (lambda: run(learning_rate=0), ValueError, "learning_rate must"),
+        (lambda: run(hidden=8), TypeError, "hidden must list"),
+        (lambda: run(epochs=0), ValueError, "epochs must be at least 1"),
     ],
 )
 def test_bad_arguments_are_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_an_agent_that_diverges_is_no_answer():
+    class Broken(CostVectorEnv):
+        def step(self, actions):
+            seen, *rest = super().step(actions)
+            return seen * np.nan, *rest
+
+    broken = Broken(GRID, np.eye(25), 2, 9, START, cost=COST)
+    with pytest.raises(RuntimeError, match="diverged"):
+        run(broken)
