@@ -136,8 +136,8 @@ def lagrangian_iteration(
     .. math:: \pi_{t+1}(a \mid s) \propto \pi_t(a \mid s)\, e^{\alpha\, q_t(s, a)},
 
     where :math:`q_t` are the action values of :math:`\pi_t` for the reward :math:`r - u_t c`, a natural gradient
-    step, and :math:`u_t` is the price that a `DampedMultiplier` asks for the cost of :math:`\pi_t`.  Without damping
-    the policy circles around the optimum while the average occupancy approaches it; with damping it settles.
+    step, and :math:`u_t` is the price that a `DampedMultiplier` asks for the cost of :math:`\pi_t`.  Undamped, the
+    policy circles around the optimum while the average occupancy approaches it; with damping it settles.
 
     Parameters
     ----------
@@ -226,11 +226,11 @@ class CostVectorEnv(MDPVectorEnv):
 
     Examples
     --------
-    >>> mdp, cost, start = hazard_grid()
-    >>> env = CostVectorEnv(mdp, np.eye(25), 2, 100, start=np.eye(25)[12], cost=cost)
+    >>> mdp = MDP([[[1.0], [1.0]]], [[0.4, 1.0]], 0.5)
+    >>> env = CostVectorEnv(mdp, [[1.0]], copies=3, horizon=10, cost=[[0, 1]])
     >>> _ = env.reset(seed=0)
-    >>> env.step(np.array([1, 1]))[4]
-    {'cost': array([1., 1.])}
+    >>> env.step(np.array([1, 0, 1]))[4]
+    {'cost': array([1., 0., 1.])}
     """
 
     def __init__(
@@ -319,11 +319,11 @@ def ppo_lagrangian(
 
     Examples
     --------
-    >>> mdp, cost, start = hazard_grid()
-    >>> env = CostVectorEnv(mdp, np.eye(25), 8, 100, start, cost=cost)
-    >>> agent = ppo_lagrangian(env, 0.95, DampedMultiplier(0.5, rate=0.05, damping=1.0), seed=0, steps=512)
-    >>> agent(torch.eye(25)).shape
-    torch.Size([25, 4])
+    >>> mdp = MDP([[[1.0], [1.0]]], [[0.4, 1.0]], 0.5)
+    >>> env = CostVectorEnv(mdp, [[1.0]], copies=8, horizon=20, cost=[[0, 1]])
+    >>> price = DampedMultiplier(limit=0.5, rate=0.05, damping=1.0)
+    >>> ppo_lagrangian(env, 0.5, price, seed=0, steps=512)(torch.ones(1, 1)).shape
+    torch.Size([1, 2])
     """
     discount = check_number("discount", discount, 0, 1, "[)")
     seed, horizon = check_seed("seed", seed), check_integer("horizon", horizon, 1)

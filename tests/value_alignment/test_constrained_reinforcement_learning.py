@@ -70,7 +70,7 @@ def test_with_no_rate_it_is_a_fixed_weight():
 
 def circling(damping: float, **changed):
     options = {"policy_rate": 1.0, "dual_rate": 0.05, "steps": 1000, **changed}
-    return lagrangian_iteration(mdp, cost, 0.5, start, damping=damping, **options)
+    return lagrangian_iteration(GRID, COST, 0.5, START, damping=damping, **options)
 
 
 def test_undamped_steps_circle_and_damped_ones_settle_on_the_optimum():
@@ -224,7 +224,7 @@ def test_it_settles_near_the_exact_optimum():
         value.append(a)
         spent.append(b)
 
-    learnt(steps=2048 * 100, watch=watch)
+    learnt(steps=2048 * 100, minibatch=512, watch=watch)
     assert np.mean(spent[-20:]) == pytest.approx(0.5, abs=0.1)
     assert np.mean(value[-20:]) == pytest.approx(optimum.value, abs=0.03)
 
