@@ -132,7 +132,8 @@ def loss() -> dict[str, Any]:
     rng = np.random.default_rng(0)
     clips = rng.standard_normal((256, 2, 25, 4)).astype(np.float32)
     preferred = rng.integers(0, 2, 256)
-    network = mlp([4, 64, 64, 1], torch.Generator().manual_seed(0))
+    # Two layers of 32 units, as imitation's own reward network has by default.
+    network = mlp([4, 32, 32, 1], torch.Generator().manual_seed(0))
     pairs, tensor = fragments(clips), torch.as_tensor(clips)
     y = torch.as_tensor(preferred)
     criterion, model = CrossEntropyRewardLoss(), PreferenceModel(Peer(network))
@@ -246,7 +247,7 @@ def wish(state: Any) -> Any:
 
 def answers(pairs: int, rng: np.random.Generator, steps: int = 20) -> Any:
     """Pairs of clips of rides, and which one the teacher prefers."""
-    rides = ride(random_rules(2 * pairs + 40, rng), int(rng.integers(2**31)))
+    rides = ride(random_rules(3 * pairs + 40, rng), int(rng.integers(2**31)))
     start = rng.integers(0, rides.shape[1] - steps, 2 * pairs)
     clips = np.stack([r[s : s + steps] for r, s in zip(rides, start, strict=False)])
     clips = clips.reshape(pairs, 2, steps, 4)
