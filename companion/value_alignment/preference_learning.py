@@ -362,7 +362,7 @@ def _chances(r: Floats) -> Floats:
     if np.ptp(r) > 600:  # where a ratio of exponentials would underflow
         return np.asarray(expit(r[:, None] - r))
     strength = np.exp(r - r.mean())
-    return strength[:, None] / (strength[:, None] + strength)
+    return np.asarray(strength[:, None] / (strength[:, None] + strength))
 
 
 def _laplacian(weights: Floats) -> Floats:
@@ -376,4 +376,4 @@ def _solved(weights: Floats, right: Floats) -> Floats:
     # Each row at its own scale; the ones fill the null space and leave the solutions.
     factor = cho_factor(_laplacian(weights) / (scale * scale.T) + 1.0, overwrite_a=True)
     solution: Floats = cho_solve(factor, right / scale) / scale
-    return solution - solution.mean(axis=0)
+    return np.asarray(solution - solution.mean(axis=0))

@@ -106,12 +106,12 @@ def winners() -> dict[str, Any]:
         unequal = bradley_terry(shares * (met + met.T)).scores
         count["unequal design"] += int(unequal.argmax()) != first
         loses.append(float((shares[:, first] - np.eye(7)[first]).max()))
+        count["Borda, mean utility"] += first != mean
         lottery = von_neumann_winner(shares).probabilities
         if lottery.max() < 1 - 1e-6:
             count["cycle"] += 1
             continue
         majority = int(lottery.argmax())
-        count["Borda, mean utility"] += first != mean
         count["Borda, majority"] += first != majority
         count["majority, mean utility"] += majority != mean
         if len({first, majority, mean}) == 3:

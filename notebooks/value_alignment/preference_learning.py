@@ -29,7 +29,7 @@
 #
 # | At a glance | |
 # | :--- | :--- |
-# | You will be able to | turn comparisons into scores with error bars, fit a reward network to clips that somebody preferred, and recognise the two ways in which such a fit breaks |
+# | You will be able to | turn comparisons into scores with error bars, fit a reward network to clips that somebody preferred, and recognise the ways in which such a fit breaks |
 # | You need | NumPy, Matplotlib, SciPy, PyTorch, Gymnasium; what a likelihood, a derivative and a standard error are; how a network is trained |
 # | Time | 25 minutes to read, 40 for the exercises |
 # | Code | `companion.value_alignment.preference_learning` |
@@ -70,7 +70,7 @@ figure_style()
 #
 # A cart balances a pole, and Gymnasium pays it one point for every step on which the pole stands.
 # Suppose that you want something else, too: the cart should stand one metre to the right.
-# You cannot program a reward, but you are shown pairs of clips of a third of a second, and you say which one you like better.
+# You cannot program a reward, but you are shown pairs of clips of less than half a second, and you say which one you like better.
 #
 # **Guess before you look**: how many such answers does it take until a reward learnt from them picks a good driver out of 500?
 
@@ -169,7 +169,7 @@ np.testing.assert_allclose(scores(wins), bradley_terry(wins).scores, atol=1e-12)
 # The pseudo-inverse `pinv` is there because $H$ cannot be inverted: it does not notice a constant added to all scores, which is the gauge again.
 # The same matrix says how sure you may be, since $H^+$ at the solution is the covariance of the scores, as long as the model is right and every comparison stands for itself.
 #
-# Full steps of Newton's method can go astray on tables with few wins, so the package shortens them, and it returns two kinds of standard errors.
+# Full steps of Newton's method can go astray where the counts lie far apart, so the package shortens them, and it returns two kinds of standard errors.
 # The second kind, the *sandwich*, does without the assumption; take it when one person gave many of the answers.
 
 # %%
@@ -292,7 +292,10 @@ def wish(state):
 
 
 rng = np.random.default_rng(0)
-clips = ride(rules(700, rng), seed=1)[:600, 100:120].reshape(300, 2, 20, 4)
+watched = ride(rules(900, rng), seed=1)
+start = rng.integers(0, 180, 600)
+clips = np.stack([r[s : s + 20] for r, s in zip(watched, start)])
+clips = clips.reshape(300, 2, 20, 4)  # pairs, two clips, steps, observations
 worth = wish(clips).sum(axis=2)
 preferred = (rng.random(300) < expit(worth[:, 1] - worth[:, 0])).astype(int)
 
@@ -375,12 +378,14 @@ claim(
 # %%
 more = np.zeros((5, 5), dtype=int)
 more[:4, :4], more[4, 0] = citations, 10
-for steps in (5, 10, 15):
-    print(f"{steps} steps of Newton: {scores(more, steps)[4]:.1f}")
+rows = [
+    [f"after {n} steps of Newton", f"{scores(more, n)[4]:.0f}"] for n in (5, 10, 20)
+]
 try:
     bradley_terry(more)
-except ValueError as error_message:
-    print(error_message)
+except ValueError as refusal:
+    rows.append([f"the package: {refusal}", "none"])
+table(["a fifth journal that never cites", "its score"], rows)
 
 # %% [markdown]
 # Reward models live with this every day, since most answers of a chatbot are compared once.
