@@ -110,7 +110,13 @@ def borda(wins: ArrayLike) -> Floats:
 
 @dataclass(frozen=True)
 class Lottery:
-    """Probabilities with which to draw an option, and what they guarantee."""
+    """Probabilities with which to draw an option, and what they guarantee.
+
+    Examples
+    --------
+    >>> von_neumann_winner([[0, 2], [1, 0]]).probabilities
+    array([1., 0.])
+    """
 
     probabilities: Floats  # (n,)
     guarantee: float  # smallest share, over all opponents, that prefers what is drawn

@@ -28,7 +28,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class BradleyTerry:
-    """Scores of the model of Bradley and Terry, and how sure they are; the scores sum to zero."""
+    """Scores of the model of Bradley and Terry, and how sure they are; the scores sum to zero.
+
+    Examples
+    --------
+    >>> bradley_terry([[0, 3], [1, 0]]).converged
+    True
+    """
 
     scores: Floats  # (n,)
     standard_errors: Floats  # (n,), of the scores, if the model is right
