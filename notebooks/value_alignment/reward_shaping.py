@@ -614,6 +614,7 @@ evidence
 #
 # The bicycle shows what is missing in that sentence: whoever modifies a reward changes what is best, unless the modification is a potential.
 # The source has no listing for it.
+# How to see whether two rewards still ask for the same is the subject of the next lesson, [Reward equivalence](reward_equivalence.ipynb).
 #
 # ## References
 #
