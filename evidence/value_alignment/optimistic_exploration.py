@@ -242,7 +242,9 @@ def naive() -> dict[str, Any]:
                     learning_rate=rate,
                     stop=True,
                 )
-                rows[f"{start:g} {bonus:g} {rate:g} {share:g}"] = seen.first_visit.tolist()
+                rows[f"{start:g} {bonus:g} {rate:g} {share:g}"] = (
+                    seen.first_visit.tolist()
+                )
     return rows
 
 

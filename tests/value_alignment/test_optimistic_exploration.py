@@ -77,6 +77,16 @@ def test_uniform_actions_find_the_treasure_once_in_two_to_the_size(size):
     assert chance[task.goal] == 2.0**-size  # powers of two: no rounding at all
 
 
+def test_walls_hold_the_diver_in_every_cell_of_the_table():
+    task, size = deep_sea(4, 1), 4
+    right = np.random.RandomState(1).binomial(1, 0.5, (size, size))
+    table = task.mdp.rows.toarray().argmax(axis=1).reshape(-1, 2)
+    for row in range(size - 1):
+        assert table[size * row, 1 - right[row, 0]] == size * (row + 1)
+        last = size * row + size - 1
+        assert table[last, right[row, -1]] == last + size
+
+
 def test_the_best_policy_pays_the_way_and_takes_the_treasure():
     size, discount = 9, 0.97
     task = deep_sea(size, discount=discount, move_cost=0.2)
@@ -235,6 +245,31 @@ def test_optimism_finds_the_treasure_within_one_episode_more_than_there_are_cell
         assert seen.first_visit.max() == cells + 1  # the bound is attained
 
 
+@pytest.mark.parametrize("actions", [2, 3, 5])
+def test_the_bound_holds_in_any_world_without_chance_or_return(actions):
+    source = rng(actions)
+    for _ in range(20):
+        layers, width = 5, 3
+        S = layers * width + 2
+        after = np.full((S, actions), S - 2)
+        after[S - 1] = S - 1
+        for layer in range(layers - 1):
+            here = slice(layer * width, (layer + 1) * width)
+            below = source.integers(width, size=(width, actions))
+            after[here] = (layer + 1) * width + below
+        last = (layers - 1) * width + source.integers(width)
+        reward = -0.01 * source.random((S, actions)) / layers
+        reward[S - 2 :] = 0
+        after[last, 0], reward[last, 0] = S - 1, 1.0
+        task = Task(MDP(np.eye(S)[after], reward, 0.999), 0, layers, S - 1)
+        seen = q_exploration(
+            task, 200, source, copies=30, optimism=1.0, learning_rate=1.0
+        )
+        cells = np.count_nonzero(seen.visits.sum(axis=(0, 2)))
+        if (seen.first_visit > 0).all():  # else the treasure is out of reach
+            assert seen.first_visit.max() <= (actions - 1) * cells + 1
+
+
 @pytest.mark.parametrize("size", [3, 6])
 def test_optimistic_values_never_fall_below_the_truth_where_nothing_is_random(size):
     task = deep_sea(size)
@@ -268,6 +303,23 @@ def test_epsilon_is_the_share_of_uniform_actions():
     assert share == pytest.approx(0.15, rel=0, abs=0.005)
     always = q_exploration(bandit([0, 1]), 2000, rng(), copies=20, epsilon=1.0)
     assert always.visits[:, 0, 0].mean() == pytest.approx(1000, rel=0, abs=5 * 5 * 5)
+
+
+def test_each_copy_tosses_its_own_coin():
+    # Greedy copies take action 1 for ever; in one episode about a third do not.
+    task = Task(bandit([0, 1]).mdp, 0, 1, 1)
+    seen = q_exploration(task, 300, rng(2), copies=40, epsilon=0.6, learning_rate=1.0)
+    together = (seen.returns[:, 100:] == seen.returns[0, 100:]).all(axis=0).mean()
+    assert together < 0.05
+
+
+def test_a_state_that_costs_for_ever_is_no_end():
+    stay = np.eye(1)[:, None, :].repeat(2, axis=1)
+    task = Task(MDP(stay, [[-1.0, -1.0]], 0.5), 0, 3, 0)
+    seen = q_exploration(task, 200, rng(), learning_rate=1.0)
+    # The fixed point of q = -1 + q / 2; the gap halves with every step.
+    np.testing.assert_allclose(seen.values[0], -2.0, rtol=0, atol=1e-9)
+    assert seen.visits.sum() == 600
 
 
 def test_ties_fall_to_every_action_alike():
@@ -391,10 +443,11 @@ def test_the_plan_is_the_equation_of_the_bonus():
 
 def test_a_river_is_crossed_by_averages_and_not_by_single_visits():
     task = Task(river_swim(), 0, 50, 5)
-    hasty = [planned_exploration(task, 40, rng(s), optimism=100.0) for s in range(3)]
-    slow = planned_exploration(task, 40, rng(0), optimism=100.0, known=10)
-    assert all(run.returns[0, -10:].mean() < 1 for run in hasty)
-    assert slow.returns[0, -10:].mean() > 5
+    options = {"episodes": 40, "optimism": 100.0}
+    hasty = [planned_exploration(task, rng=rng(s), **options) for s in range(3)]
+    slow = [planned_exploration(task, rng=rng(s), known=10, **options) for s in (0, 1)]
+    assert min(run.returns[0, -10:].mean() for run in hasty) < 1
+    assert min(run.returns[0, -10:].mean() for run in slow) > 5
 
 
 def test_nothing_that_was_passed_is_changed_or_kept():
