@@ -71,6 +71,28 @@ def test_a_comparison_that_fails_says_what_to_do(monkeypatch):
         evidence_tool.main(["robustness/shielding"])
 
 
+def test_peers_with_outdated_pins_come_last_and_without_their_dependencies(
+    monkeypatch, tmp_path
+):
+    chapter = tmp_path / "evidence/x"
+    chapter.mkdir(parents=True)
+    (chapter / "requirements.txt").touch()
+    (chapter / "without-dependencies.txt").touch()
+    (tmp_path / ".venv-evidence-x").mkdir()
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(evidence_tool, "ROOT", tmp_path)
+    monkeypatch.setattr(
+        evidence_tool, "pip", lambda folder, *words: asked.append(words)
+    )
+    monkeypatch.setattr(evidence_tool.subprocess, "run", lambda *words, **options: None)
+    evidence_tool.environment("x")
+    assert asked[-1][:2] == ("--no-deps", "--requirement")
+    assert [words for words in asked if "--no-deps" in words] == asked[-1:]
+    asked.clear()
+    evidence_tool.environment("x")
+    assert asked == []  # nothing is newer than what was installed
+
+
 @pytest.mark.parametrize(
     ("cell", "said"),
     [("1 / 0", "division by zero"), ("import os; os._exit(3)", "died")],

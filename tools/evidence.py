@@ -1,6 +1,7 @@
 """Measure lessons against their peers: ``python -m tools.evidence [CHAPTER/LESSON ...]``.
 
-The peers of a chapter live in an environment of their own, made from evidence/<chapter>/requirements.txt.
+The peers of a chapter live in an environment of their own, made from evidence/<chapter>/requirements.txt, and
+from evidence/<chapter>/without-dependencies.txt for peers that pin older versions than they need.
 """
 
 import os
@@ -17,8 +18,10 @@ def environment(chapter: str) -> Path:
     """Make or update the environment of a chapter's peers; return its Python."""
     folder = ROOT / f".venv-evidence-{chapter}"
     requirements = ROOT / "evidence" / chapter / "requirements.txt"
+    bare = requirements.with_name("without-dependencies.txt")
+    newest = max(p.stat().st_mtime for p in (requirements, bare) if p.exists())
     stamp = folder / "stamp"
-    if not stamp.exists() or stamp.stat().st_mtime < requirements.stat().st_mtime:
+    if not stamp.exists() or stamp.stat().st_mtime < newest:
         print(
             f"Installing the peers of {chapter} (some minutes the first time) ...",
             flush=True,
@@ -27,6 +30,8 @@ def environment(chapter: str) -> Path:
         pip(str(folder), "--constraint", "constraints.txt", "torch")
         # The peers may need other versions than the book's constraints; their own file pins them.
         pip(str(folder), "--requirement", str(requirements), "--editable", ".")
+        if bare.exists():
+            pip(str(folder), "--no-deps", "--requirement", str(bare))
         stamp.touch()
     return folder / ("Scripts" if os.name == "nt" else "bin") / "python"
 
