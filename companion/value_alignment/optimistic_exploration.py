@@ -50,7 +50,7 @@ LARGEST = 1e150  # of a value; sums of a few thousand squares must fit
 class Task:
     """A decision process in episodes: each begins in `start` and lasts `horizon` steps.
 
-    Parameters
+    Attributes
     ----------
     mdp : MDP
         The process, every action available in every state.  A state that no action leaves and that pays nothing
@@ -71,9 +71,10 @@ class Task:
 
     Examples
     --------
-    >>> from companion.problems import river_swim
-    >>> Task(river_swim(), start=0, horizon=50, goal=5).noise.sum()
-    np.float64(0.0)
+    >>> coin = MDP([[[0.5, 0.5]], [[0.0, 1.0]]], [[-1.0], [0.0]], 0.9)
+    >>> Task(coin, start=0, horizon=5, goal=1).noise
+    array([[0.],
+           [0.]])
     """
 
     mdp: MDP
@@ -104,7 +105,13 @@ class Task:
 
 
 class Exploration(NamedTuple):
-    """What several independent copies of a learner saw."""
+    """What several independent copies of a learner saw.
+
+    Examples
+    --------
+    >>> Exploration._fields
+    ('returns', 'first_visit', 'visits', 'values')
+    """
 
     returns: Floats  # (copies, episodes) reward of each episode
     first_visit: (
