@@ -148,8 +148,8 @@ table(["option", "Borda", "Bradley-Terry"], rows, digits=2)
 # $$\sum_{j \ne i} \sigma(r_i - r_j) = \sum_{j \ne i} P_{ij} = (m - 1)\, b_i,$$
 #
 # where $m$ is the number of options and $b_i$ is Borda's score.
-# The left side is larger for the option with the larger $r$, because each of its terms is.
-# So the two orders are the same, whoever the people are and however badly the model describes them {cite}`siththaranjan2024`.
+# The left side is larger for the option with the larger $r$, because it is so term by term.
+# So the two orders are the same, whoever the people are and however badly the model describes them, as long as finite scores exist {cite}`siththaranjan2024`.
 
 
 # %%
@@ -286,7 +286,7 @@ claim(
 #
 # People who differ break a supposition of the usual error bars, namely that each comparison stands for itself.
 # If the same sixty people give thirty answers each, then other sixty people would have given others.
-# The sandwich takes a *person* for the unit that varies: `bradley_terry` gets one table of wins for each of them.
+# The sandwich takes a *person* for the unit that varies: `bradley_terry` gets one table of wins for each of them, here of sixty people who met each pair of four options ten times.
 
 # %%
 people = np.random.default_rng(0).normal(size=(60, 4)) * 2

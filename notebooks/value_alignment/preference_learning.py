@@ -24,7 +24,7 @@
 #
 # **How do answers of the kind "this one is better" become a number that an agent can maximise?**
 #
-# You need the answer because nearly every chatbot is trained with a reward that was fitted in just this way, and the same model ranks the chatbots afterwards.
+# You need the answer because chatbots are trained with rewards that were fitted in just this way, and a public table ranks them afterwards by the same model {cite}`chiang2024`.
 # What the answers leave open, and how sure they make you, you inherit from this step, whatever you train next.
 #
 # | At a glance | |
@@ -170,7 +170,7 @@ np.testing.assert_allclose(scores(wins), bradley_terry(wins).scores, atol=1e-12)
 # The same matrix says how sure you may be, since $H^+$ at the solution is the covariance of the scores, as long as the model is right and every comparison stands for itself.
 #
 # Full steps of Newton's method can go astray where the counts lie far apart, so the package shortens them, and it returns two kinds of standard errors.
-# The second kind, the *sandwich*, does without the assumption; take it when one person gave many of the answers.
+# The second kind, the *sandwich*, does without the assumption: where one person gave many of the answers, hand over one table of wins for each person, and it takes a person for the unit that varies.
 
 # %%
 show_source(bradley_terry)
