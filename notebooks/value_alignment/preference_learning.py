@@ -74,7 +74,7 @@ figure_style()
 #
 # **Guess before you look**: how many such answers does it take until a reward learnt from them picks a good driver out of 500?
 
-# %% mystnb={"figure": {"caption": "Left: how far from the wished place the cart stays under the rule, among about 500, that a reward learnt from so many answers likes best; mean of ten recorded seeds, band from the best to the worst. Right: how the error of Bradley-Terry scores of 20 items shrinks with the number of comparisons; dots are 40 recorded seeds, the line falls with the square root.", "name": "fig-preference-learning"}, "image": {"alt": "Two panels. Left: mean squared distance from the wished place against 10 to 1000 answers. The curve starts about halfway between the mean of all rules and the best rule and reaches the line of the best rule at a few hundred answers. Right: on logarithmic axes the error of the scores falls along a straight line of slope minus one half from a thousand to a quarter of a million comparisons."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Left: how far from the wished place the cart stays under the rule, among about 500, that a reward learnt from so many answers likes best; mean of ten recorded seeds, band from the best to the worst. Right: how the error of Bradley-Terry scores of 20 items shrinks with the number of comparisons; dots are 40 recorded seeds, the line falls with the square root.", "name": "fig-preference-learning"}, "image": {"alt": "Two panels. Left: mean squared distance from the wished place against 10 to 1000 answers. The curve starts about halfway between the mean of all rules and the best rule and reaches the line of the best rule at a thousand answers. Right: on logarithmic axes the error of the scores falls along a straight line of slope minus one half from a thousand to a quarter of a million comparisons."}} tags=["hide-input"]
 evidence = recorded("value_alignment/preference_learning")
 cart, error = evidence.results["cart"], evidence.results["error"]
 counts, learnt = np.array(cart["counts"]), -np.array(cart["learnt"])  # (seeds, counts)
@@ -98,7 +98,7 @@ right.set_title("Four times the data, half the error")
 plt.show()
 
 # %% [markdown]
-# A few hundred answers are enough on the left, although none of them says *where* the cart should stand, or that it is about the cart at all.
+# On the left a few hundred answers are enough in most of the ten runs, and a thousand in all of them, although no answer says *where* the cart should stand, or that it is about the cart at all.
 # The right panel shows the price of precision, which is the usual one.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
