@@ -19,7 +19,7 @@
 #
 # Borda, pooled Bradley-Terry and the von Neumann winner: what one reward makes of many people's preferences.
 #
-# InstructGPT, the model from which ChatGPT came, learnt what a good answer is from about forty contractors, and two of them agreed on which of two answers was better in 73 % of cases {cite}`ouyang2022`.
+# InstructGPT, the sibling of ChatGPT, learnt what a good answer is from about forty contractors, and two of them agreed on which of two answers was better in 73 % of cases {cite}`ouyang2022`.
 # One reward was fitted to all of their answers together, so every disagreement was decided by the fit, without a vote that anybody had called.
 #
 # **Whose preferences win when one reward is fitted to many people?**
