@@ -282,8 +282,14 @@ def fit_reward(
         )
     if preferred.dtype == torch.int64 and preferred.numel() and preferred.max() > 1:
         raise ValueError(f"preferred must hold 0 and 1, got {int(preferred.max())}")
+    returns = _Returns(network)
+    with torch.no_grad():
+        # By its name, so that a copy of this function brings it along.
+        shape = tuple(returns.forward(clips[:1]).shape)
+    if shape != (1, 2):
+        raise ValueError("network must map (..., F) to (..., 1), it does not")
     train_classifier(
-        _Returns(network),
+        returns,
         clips,
         preferred,
         seed,

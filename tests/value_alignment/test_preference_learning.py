@@ -441,7 +441,7 @@ def test_the_sigmoid_before_the_logarithm_loses_loss_and_gradient_in_float32():
     z = torch.tensor(17.0, requires_grad=True)
     loss = _naive_loss(z)
     loss.backward()
-    assert float(loss) == 100
+    assert loss.item() == 100
     assert float(z.grad) > 1e4
     z = torch.tensor(40.0, requires_grad=True)
     _naive_loss(z).backward()
@@ -670,6 +670,11 @@ def test_a_circle_of_wins_has_a_maximum():
             lambda: fit_reward(nn.Linear(3, 1), CLIPS.numpy(), ANSWERS, 0),
             TypeError,
             "must be tensors",
+        ),
+        (
+            lambda: fit_reward(nn.Linear(3, 4), CLIPS, ANSWERS, 0),
+            ValueError,
+            "network must map",
         ),
         (
             lambda: fit_reward(nn.Linear(3, 1), CLIPS, ANSWERS, -1),
