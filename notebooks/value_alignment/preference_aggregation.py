@@ -524,29 +524,27 @@ def campaign(shares, x):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+honest = pooled_preferences(group(3))
+x = int(borda(honest).argmin())
+push = np.full((7, 7), 0.5)
+push[x], push[:, x] = 1, 0
+np.fill_diagonal(push, 0)
+
+
+def smallest(wins):
+    tried = np.arange(101) / 100
+    return next(f for f in tried if wins((1 - f) * honest + f * push))
+
+
 def check_campaign(attempt):
-    honest, x = (
-        pooled_preferences(group(3)),
-        int(borda(pooled_preferences(group(3))).argmin()),
-    )
-
-    def smallest(push, wins):
-        fraction = np.arange(101) / 100
-        return next(f for f in fraction if wins((1 - f) * honest + f * push))
-
-    push = np.full((7, 7), 0.5) - np.eye(7) / 2
-    push[x], push[:, x] = 1, 0
-    push[x, x] = 0
-    right = smallest(push, lambda p: borda(p).argmax() == x)
+    right = smallest(lambda p: borda(p).argmax() == x)
+    one_by_one = smallest(lambda p: (p[x] + np.eye(7)[x] > 0.5).all())
     mistakes = {
         "One step too early: x must have the largest score.": right - 0.01,
-        "That is the share at which x beats every other option one by one.": smallest(
-            push, lambda p: (p[x] + np.eye(7)[x] > 0.5).all()
-        ),
-        "f is a share of the whole; you gave it relative to the honest answers.": right
-        / (1 - right),
+        "At that share x beats every other option one by one.": one_by_one,
+        "f is a share of the whole, not of the honest answers.": right / (1 - right),
     }
-    mistakes = {k: v for k, v in mistakes.items() if abs(v - right) > 1e-6}
+    mistakes = {why: f for why, f in mistakes.items() if abs(f - right) > 1e-6}
     check_answer(attempt(honest, x), right, mistakes)
 
 

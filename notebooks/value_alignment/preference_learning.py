@@ -502,21 +502,23 @@ def zermelo(w, steps):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
-def check_zermelo(attempt):
-    def rounds(update, steps=3):
-        s = np.ones(4)
-        for _ in range(steps):
-            s = update(s)
-        return np.log(s) - np.log(s).mean()
+def rounds(update, steps=3):
+    s = np.ones(4)
+    for _ in range(steps):
+        s = update(s)
+    return np.log(s) - np.log(s).mean()
 
-    n, won = citations + citations.T, citations.sum(axis=1)
+
+n, won = citations + citations.T, citations.sum(axis=1)
+
+
+def check_zermelo(attempt):
     mistakes = {
-        "These are the solution's scores; stop after the given number of "
-        "rounds.": fit.scores,
+        "These are the solution's scores; stop after the given rounds.": fit.scores,
         "n counts the comparisons both ways, w + w.T, not the wins.": rounds(
             lambda s: won / (citations / (s[:, None] + s)).sum(axis=1)
         ),
-        "Divide the wins by the sum; you multiplied the old strength by it.": rounds(
+        "Divide the wins by the sum; you multiplied by it.": rounds(
             lambda s: won * (n / (s[:, None] + s)).sum(axis=1)
         ),
         "One round too many.": rounds(
@@ -562,33 +564,26 @@ def careless(z, m):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+def minus_log(z, m):
+    half = np.log(m / 2) if m else -np.inf
+    return -np.logaddexp(np.log(1 - m) - np.logaddexp(0, -z), half)
+
+
 def check_careless(attempt):
     z = np.array([-1000.0, -3.0, 0.0, 2.0, 40.0])
-
-    def right(m):
-        safe = -np.logaddexp(0, -z)
-        half = np.log(m / 2) if m else -np.inf
-        return -np.logaddexp(np.log(1 - m) + safe, half)
-
-    both = np.array([right(0.1), right(0.0)])
+    right = np.array([minus_log(z, 0.1), minus_log(z, 0.0)])
+    other = np.array([minus_log(-z, 0.1), minus_log(-z, 0.0)])
+    full = [-np.log(0.9 * expit(z) + 0.1), right[1]]
     mistakes = {
-        "A random answer prefers the first only half of the time: m/2, not m.": [
-            -np.log(0.9 * expit(z) + 0.1),
-            right(0.0),
-        ],
-        "You left out the careless answers.": [right(0.0), right(0.0)],
-        "The sign: a loss is positive.": -both,
-        "That is the loss of the other answer.": [
-            -np.logaddexp(np.log(1 - m) - np.logaddexp(0, z), np.log(m / 2))
-            if m
-            else np.logaddexp(0, z)
-            for m in (0.1, 0.0)
-        ],
+        "A random answer prefers the first half of the time only: m/2, not m.": full,
+        "You left out the careless answers.": [right[1], right[1]],
+        "The sign: a loss is positive.": -right,
+        "That is the loss of the other answer.": other,
     }
     with np.errstate(all="ignore"):
         answers = [attempt(z, 0.1), attempt(z, 0.0)]
     missing = any(a is None for a in answers)
-    check_answer(None if missing else answers, both, mistakes, tolerance=1e-6)
+    check_answer(None if missing else answers, right, mistakes, tolerance=1e-6)
 
 
 check_careless(careless)
