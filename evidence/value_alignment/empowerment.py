@@ -1,4 +1,4 @@
-"""Capacities beside cvxpy's and closed forms, empowerment on gymnasium's maps, and its rank beside a plain count."""
+"""Capacities beside cvxpy and closed forms, empowerment on gymnasium maps, its ranking beside a plain count."""
 
 from __future__ import annotations
 
