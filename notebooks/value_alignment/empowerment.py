@@ -181,7 +181,7 @@ table(["rounds", "at least (bits)", "at most (bits)"], rows, digits=5)
 
 # %% [markdown]
 # An input that is only just useless dies out slowly, and as long as it is there the two bounds do not meet.
-# The package therefore keeps the bounds but takes Newton's steps between them, about fifteen whatever the channel, and many channels side by side.
+# The package therefore keeps the bounds but moves $p$ by Newton's method, which needs few steps even then, and treats many channels side by side.
 
 # %%
 show_source(channel_capacity)
