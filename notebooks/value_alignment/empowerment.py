@@ -260,7 +260,11 @@ table(["cell", "dry", "ice: count", "ice: chosen", "ice: uniform"], rows, digits
 
 # %%
 rows = [
-    [f"{r['map']}, {r['steps']} steps", 100 * r["against"], r["most bits"]]
+    [
+        f"{r['map']}, {r['steps']} step{'s' * (r['steps'] > 1)}",
+        100 * r["against"],
+        r["most bits"],
+    ]
     for r in evidence.results["ice"]
 ]
 table(["icy lake", "pairs ordered against the count (%)", "most bits"], rows, digits=1)
@@ -294,7 +298,7 @@ claim(
 )
 
 # %% [markdown]
-# Uniform actions give a lower bound that needs no optimisation, but it can be far off, because many sequences lead to the same end and are drawn too often.
+# Uniform actions give a lower bound that needs no optimisation, but on the ice it is far off.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 lost = [
@@ -510,7 +514,7 @@ rounds = evidence.results["rounds"]
 Markdown(
     f"Where the published iteration is done at once, the package is {1 / slowest:.0f} "
     "times slower than a plain loop of it, and unlike `cvxpy` it takes no further "
-    f"constraints, such as a cost of inputs; `cvxpy` takes {min(cone):.0f} to "
+    f"constraints, such as a cost of inputs; `cvxpy` takes {min(cone):.1f} to "
     f"{max(cone):.0f} times as long for the same capacities. To meet at 1e-9 bits the "
     f"published iteration needs {max(r['most'] for r in rounds):,} rounds in the worst "
     f"recorded case, Newton's steps at most {max(r['ours most'] for r in rounds)}."
