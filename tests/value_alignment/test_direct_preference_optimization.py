@@ -491,7 +491,7 @@ def test_a_price_that_is_no_positive_number_is_refused(loss, price):
         (
             (P, P, P, P, MASK[:, :2]),
             ValueError,
-            r"chosen_mask must have shape \(2, 3\)",
+            "chosen_mask must have the shape",
         ),
         ((P, P, P, P, MASK[:1]), ValueError, "chosen_mask must have the shape"),
         ((P, P, P, P, MASK, MASK[0]), ValueError, "rejected_mask must have the shape"),
