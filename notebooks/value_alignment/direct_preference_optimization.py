@@ -85,7 +85,7 @@ figure_style()
 #
 # **Guess before you look**: during that training, does the probability of the preferred strings rise?
 
-# %% mystnb={"figure": {"caption": "DPO at a price of 0.5 on five languages, recorded: lines are means, bands go from the least to the most. Left: the mean logarithm of how much more probable the strings of the pairs have become. Dashed: the same for the exact optimum that DPO aims at. Right: the probability of all strings that stand in no pair, for the network and for a table with one free number per string, trained on the same loss.", "name": "fig-direct-preference-optimization"}, "image": {"alt": "Two panels over 10 to 1600 updates. Left: both curves fall from zero, the rejected strings' faster. Each crosses its dashed line, at about minus 1.6 and minus 3.1, after 300 to 400 updates and goes on to about minus 3.5 and minus 6.4. Right: the network's probability of unseen strings rises from 11 percent to 28, with a wide band, above the optimum's 19; the table's falls to zero."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "DPO at a price of 0.5 on five languages, recorded. Left: the mean logarithm of how much more probable the strings of the pairs have become; bands go from the least to the most. Dashed: the same for the exact optimum that DPO aims at. Right: by how many percentage points the probability of all strings that stand in no pair lies above the optimum's, one line for each language, for the network and for a table with one free number per string, trained on the same loss.", "name": "fig-direct-preference-optimization"}, "image": {"alt": "Two panels over 10 to 1600 updates. Left: both curves fall from zero, the rejected strings' faster. Each crosses its dashed line, at about minus 1.6 and minus 3.1, after 300 to 400 updates and goes on to about minus 3.5 and minus 6.4. Right: the network's five lines start between 27 points below the optimum and 3 above it and all end above it, by 2 to 18 points. The table's five lines fall and all end below it, by 1 to 37 points."}} tags=["hide-input"]
 evidence = recorded("value_alignment/direct_preference_optimization")
 found = evidence.results["language"]
 looks = [step for step in found["path"] if step != "0"]
@@ -93,24 +93,25 @@ updates = [int(step) for step in looks]
 goal = {key: np.array(v) for key, v in found["methods"]["gibbs"].items()}
 
 
-def band(ax, run, key, colour, label, scale=1):
-    lines = scale * np.array([found[run][step][key] for step in looks])
-    ax.plot(updates, lines.mean(axis=1), color=COLOURS[colour], label=label)
-    low, high = lines.min(axis=1), lines.max(axis=1)
-    ax.fill_between(updates, low, high, color=COLOURS[colour], alpha=0.2)
+def on_the_way(run, key):
+    return np.array([found[run][step][key] for step in looks])  # (looks, languages)
 
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 4))
 for key, colour in (("chosen", "blue"), ("rejected", "red")):
-    band(left, "path", key, colour, f"{key}, DPO")
+    lines = on_the_way("path", key)
+    left.plot(updates, lines.mean(axis=1), color=COLOURS[colour], label=f"{key}, DPO")
+    low, high = lines.min(axis=1), lines.max(axis=1)
+    left.fill_between(updates, low, high, color=COLOURS[colour], alpha=0.2)
     left.axhline(goal[key].mean(), color=COLOURS[colour], ls="--", label="its optimum")
-band(right, "path", "unseen", "purple", "network, DPO", 100)
-band(right, "tabular", "unseen", "orange", "free table, DPO", 100)
-right.axhline(100 * goal["unseen"].mean(), color="#767676", ls="--", label="optimum")
-start = 100 * np.mean(found["methods"]["reference"]["unseen"])
-right.axhline(start, color="#767676", ls=":", label="reference")
+for run, colour, style in (("path", "purple", "-"), ("tabular", "black", ":")):
+    beyond = 100 * (on_the_way(run, "unseen") - goal["unseen"])
+    label = {"path": "network, DPO", "tabular": "free table, DPO"}[run]
+    lines = right.plot(updates, beyond, style, color=COLOURS[colour], lw=1.3)
+    lines[0].set_label(label)
+right.axhline(0, color="#767676", ls="--", label="optimum")
 left.set(xscale="log", xlabel="updates", ylabel="mean log-ratio to the reference")
-right.set(xscale="log", xlabel="updates", ylabel="strings in no pair (percent)")
+right.set(xscale="log", xlabel="updates", ylabel="strings in no pair (points above)")
 left.legend(fontsize=9)
 right.legend(fontsize=9)
 plt.show()
@@ -299,7 +300,7 @@ show_source(dpo)
 
 # %% [markdown]
 # How good is that, beside what else one could do with the same pairs?
-# Each rival gets as many updates of 256 strings, and a learning rate chosen among the same four, on two other languages, by the exact objective.
+# Each rival gets 300 updates, of 128 pairs or 256 strings, and a learning rate chosen among the same four, on two other languages, by the exact objective.
 # *Cloning* raises the preferred strings and forgets the others.
 # The *free table* takes all pairs in each of 400 steps.
 # The *reward model* is the same network, trained for half of the updates to score the pairs; the other half is a policy gradient against its scores.
@@ -332,16 +333,16 @@ table(["", "reward", "KL", "reward − β KL", "chosen", "rejected", "unseen (%)
 
 # %% [markdown]
 # Read the last column first.
-# Stopped here, DPO leaves the strings in no pair about as much as the exact optimum does, and the preferred strings have fallen less far than it would take them.
+# Stopped here, DPO gives the strings in no pair no more on average than the exact optimum does, and the preferred strings have fallen less far than the optimum would take them.
 # So neither the fall nor the mass on unseen strings is DPO's invention; the objective asks for both.
 # Cloning has the prettier curve, with preferred strings that rise, and the least reward.
 # The reward model ends close to DPO whichever way it is climbed, and five languages with one reward do not rank the two.
 #
 # ### What the loss leaves open
 #
-# The free table of the picture has one number for each string, so no string can profit from another one's training.
-# Among the strings that were compared some never lost, and their probability may grow for ever, because each further step lowers the loss a little; a minimum is reached only where wins lead from every string to every other one, directly or in a chain.
-# Everything that they gain the strings in no pair lose.
+# The *free table* of the picture has one number for each string, so no string can profit from another one's training.
+# Among the strings that were compared some never lost, and their odds may grow for ever, because each further step lowers the loss a little; a minimum is reached only where wins lead from every string to every other one, directly or in a chain.
+# What they gain, all others lose, those in no pair included.
 # The network cannot raise one string alone, and what it does to strings that it never saw is its own generalisation.
 #
 # That neither is *wrong* you see without any training: multiply all strings in no pair by one factor, and the others by another one.
@@ -351,13 +352,13 @@ seen = torch.zeros(len(strings), dtype=torch.bool)
 seen[drawn] = True
 pi = log_pi.exp()
 rows = []
-for mass in (0.01, pi[~seen].sum().item(), 0.99):
+for mass in (0.01, 0.5, 0.99):
     scale = torch.where(seen, (1 - mass) / pi[seen].sum(), mass / pi[~seen].sum())
     q, ref = (pi * scale).log()[:, None], log_ref[:, None]
     loss = dpo_loss(q[chosen], q[rejected], ref[chosen], ref[rejected], 0.5)
-    mean = (q.exp()[:, 0] @ torch.as_tensor(reward)).item()
-    rows.append([f"{100 * mass:.0f}", f"{loss:.4f}", f"{mean:.1f}"])
-table(["strings in no pair (%)", "DPO loss", "mean reward"], rows)
+    fall = (q[chosen] - ref[chosen]).mean()
+    rows.append([f"{100 * mass:.0f}", f"{loss:.2f}", f"{fall:.1f}"])
+table(["strings in no pair (%)", "DPO loss", "mean log-ratio, chosen"], rows)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 last = {run: np.array(found[run]["1600"]["unseen"]) for run in ("path", "tabular")}
@@ -370,7 +371,7 @@ claim(
 
 # %% [markdown]
 # Whether the network gives those strings more or less than the optimum would, depends on the language and on the hour.
-# Early it is less in most of them, later it is more in all, and the reward has hardly risen in between.
+# Early it is less in most of them and later it is more in all, while after 400 updates the mean reward no longer rises.
 
 # %% tags=["hide-input"]
 rows = []
@@ -409,7 +410,7 @@ claim(
 #
 # $$L = \frac1N \sum_{i=1}^N \Big( \log\frac{\pi(y_i^w)}{\pi_{\text{ref}}(y_i^w)} - \log\frac{\pi(y_i^l)}{\pi_{\text{ref}}(y_i^l)} - \frac{1}{2\tau} \Big)^2.$$
 #
-# Its optimum is a Gibbs policy, too, but for another reward: the probability with which an answer wins against a random one.
+# Where every pair is compared equally often its optimum is a Gibbs policy, too, but for another reward: the probability with which an answer wins against a random one.
 # On a pair that always goes the same way, DPO's margin grows with every round, and IPO's stops at $1/(2\tau)$.
 
 # %%
@@ -492,7 +493,7 @@ table(["tokens", "short, bad", "short, good", "long, bad", "long, good"], rows, 
 
 # %% [markdown]
 # The judge found the two good answers equally good, and adding up keeps them equal.
-# Averaging prefers the long one by far, and it nearly forbids the long bad one while it is lenient with the short bad one, so a model that is trained in this way learns that long answers are the good ones.
+# Averaging gives the long one much more than the short one, and it forbids the long bad one while it is lenient with the short bad one, so whether an answer is long decides what its quality is worth.
 #
 # ## Break it: a forgotten reference, and labels that are not shifted
 #
@@ -539,7 +540,7 @@ table(
 # > **It makes them more probable than the others.** The mean log-ratio of both together cannot rise when the reference drew them.
 # >
 # > "DPO is RLHF without the reward model, so it ends at the same policy."
-# > **It has the same optimum if every answer was compared.** On a finite set of pairs the loss leaves the other answers to the network, the optimiser and the hour.
+# > **Only with endless pairs of all answers is the optimum the same.** On a finite set the loss leaves the other answers to the network, the optimiser and the hour.
 # >
 # > "IPO cures the fall."
 # > **At an equal divergence it falls as well.** It bounds the margin of pairs that always go one way.
