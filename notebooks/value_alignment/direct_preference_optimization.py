@@ -118,7 +118,8 @@ plt.show()
 
 # %% [markdown]
 # Both fall, the preferred strings and the others.
-# But the dashed lines lie below zero, too: the very best policy makes the preferred strings less probable, so a fall alone is no fault.
+# (These are means of logarithms over the pairs, as training tools log them; single strings may well gain.)
+# But the dashed lines lie below zero, too: at this price even the very best policy lowers the preferred strings, so a fall alone is no fault.
 # What *is* a fault is on the right of the crossing, where training goes on falling although the optimum does not ask for it.
 # And in the right panel two learners with the same loss and the same pairs disagree about the strings that nobody compared.
 
@@ -230,7 +231,7 @@ table(["price β", "KL(ref, optimum)", "chosen", "rejected"], rows, digits=2)
 
 # %% [markdown]
 # With a high price the preferred strings gain, and with a low one they lose, *at the optimum*, although every string among them was preferred to another.
-# The reason is that a preferred string only won against one other string, while the optimum moves everything to the best strings of all.
+# The reason stands in the Gibbs policy: a string gains exactly if its reward is above $\beta \log Z$, which for a low price is nearly the best reward of all, while a preferred string only had to win against one other.
 # So before you call a fall a failure, subtract the optimum's own.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
