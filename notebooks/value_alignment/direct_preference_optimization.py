@@ -15,6 +15,7 @@
 # ---
 
 # %% [markdown]
+#
 
 # %% [markdown]
 # # Direct preference optimization
