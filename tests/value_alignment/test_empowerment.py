@@ -424,6 +424,12 @@ def test_an_absorbing_state_has_none_and_rewards_do_not_matter():
     np.testing.assert_array_equal(a.bits, b.bits)
 
 
+def test_what_happens_rarely_and_by_luck_is_reachable_and_no_control():
+    answer = empowerment(MDP([[[1 - 1e-9, 1e-9]]] * 2, [[0]] * 2, 0.9), steps=3)
+    np.testing.assert_array_equal(answer.reachable, [2, 2])
+    np.testing.assert_allclose(answer.bits, 0, rtol=0, atol=rounding(100, 10))
+
+
 # Bad input
 
 CHAIN = river_swim(3)
