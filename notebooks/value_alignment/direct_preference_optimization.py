@@ -224,13 +224,16 @@ as_rejected = 2 * p - as_chosen
 
 def falls_at(beta):
     ratio = gibbs_policy(log_p, reward, beta) - log_p
-    return [-p @ ratio, as_chosen @ ratio, as_rejected @ ratio]
+    return [p @ ratio, as_chosen @ ratio, as_rejected @ ratio, ratio.mean()]
 
 
 rows = [[f"{beta}", *falls_at(beta)] for beta in (4.0, 2.0, 1.0, 0.5, 0.25)]
-table(["price β", "KL(ref, optimum)", "chosen", "rejected"], rows, digits=2)
+table(["price β", "both", "chosen", "rejected", "both, drawn evenly"], rows, digits=2)
 
 # %% [markdown]
+# The second column is the mean of both groups, and it is negative throughout.
+# The last one takes the cause away: there the pairs are drawn from all 1024 strings alike, and at a high price both groups together *rise*.
+#
 # With a high price the preferred strings gain, and with a low one they lose, *at the optimum*, although every string among them was preferred to another.
 # The reason stands in the Gibbs policy: a string gains exactly if its reward is above $\beta \log Z$, which for a low price is nearly the best reward of all, while a preferred string only had to win against one other.
 # So before you call a fall a failure, subtract the optimum's own.
