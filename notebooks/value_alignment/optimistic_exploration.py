@@ -441,7 +441,7 @@ claim(
 #
 # **Strengths**: optimism needs no random actions, comes with proofs, and its two parts, the start and the bonus, are one line each.
 #
-# **Limits**: it counts cells, so it needs a table, or a substitute for counts, such as those of the lesson on intrinsic motivation.
+# **Limits**: it counts cells, so it needs a table, or a substitute for counts, such as those of [Intrinsic motivation](intrinsic_motivation.ipynb).
 # It is slow where the ceiling is far above what can be had, and the numbers on this page are for worlds of a few hundred cells.
 #
 # **Who is harmed when it fails**: an optimist tries everything that it does not know, once at least, also what no one should try even once.
