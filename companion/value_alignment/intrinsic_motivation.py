@@ -565,7 +565,13 @@ def four_rooms() -> Integers:
 
 
 class Walk(NamedTuple):
-    """Where several independent walkers were."""
+    """Where several independent walkers were.
+
+    Examples
+    --------
+    >>> Walk._fields
+    ('visits', 'late')
+    """
 
     visits: Integers  # (copies, places) in all steps
     late: Integers  # (copies, places) in the second half of the steps
