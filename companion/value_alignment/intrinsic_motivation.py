@@ -67,17 +67,10 @@ def count_bonus(n: ArrayLike, beta: float = 1.0) -> Floats:
     Returns
     -------
     ndarray of the shape of `n`
-        The bonus.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a count is no positive integer or `beta` is negative.
 
     References
     ----------
-    Strehl, A. L. and Littman, M. L. (2008). An analysis of model-based interval estimation for Markov decision
-    processes. Journal of Computer and System Sciences 74(8).
+    Strehl, A. L. and Littman, M. L. (2008). An analysis of model-based interval estimation. JCSS 74(8).
 
     Examples
     --------
@@ -281,11 +274,6 @@ def discounted_sums(
     (T, N) ndarray
         The sums.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If the arrays are not finite or do not fit, or the discount is out of range.
-
     References
     ----------
     Burda, Y. et al. (2018). Exploration by random network distillation. arXiv:1810.12894. Section 2.4.
@@ -297,7 +285,7 @@ def discounted_sums(
            [0.5 , 1.  ],
            [0.25, 1.5 ]])
     """
-    r = check_table("rewards", rewards)
+    r = real_array("rewards", rewards, (None, None))
     gamma = check_number("discount", discount, 0, 1, "[)")
     last = np.zeros(r.shape[1]) if start is None else start
     last = real_array("start", last, (r.shape[1],))
