@@ -62,11 +62,12 @@ def count_bonus(n: ArrayLike, beta: float = 1.0) -> Floats:
     n : array_like of integers
         Visits, the present one included, so at least 1.
     beta : float
-        Size of the bonus, not negative.
+        Its size, not negative.
 
     Returns
     -------
     ndarray of the shape of `n`
+        The bonus.
 
     References
     ----------
