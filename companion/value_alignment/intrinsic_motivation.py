@@ -243,12 +243,14 @@ class RunningMoments:
 
     def update(self, X: ArrayLike) -> None:
         """Take in the rows of an (n, D) array."""
-        X = check_table("X", X, len(self.mean))
-        if (largest := np.abs(X).max()) > 1e150:
-            raise ValueError(f"X must stay below 1e150, got {largest:g}")
+        X = real_array("X", X, (None, len(self.mean)))
+        if len(X) == 0 or max(X.max(), -X.min()) > 1e150:
+            raise ValueError("X must have rows, and stay below 1e150 in size")
         count = self.count + len(X)
-        share, step = len(X) / count, X.mean(axis=0) - self.mean
-        within = (1 - share) * self.variance + share * X.var(axis=0)
+        share, mean = len(X) / count, X.mean(axis=0)
+        off, step = X - mean, mean - self.mean
+        spread = np.einsum("ij,ij->j", off, off) / len(X)
+        within = (1 - share) * self.variance + share * spread
         self.variance = within + share * (1 - share) * step**2
         self.mean, self.count = self.mean + share * step, count
 

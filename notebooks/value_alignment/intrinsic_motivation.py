@@ -220,7 +220,7 @@ for bonus in (surprise, information_gain, model_error):
     tally = Tally(bonus, copies=3, places=64, pictures=K)
     seen = walk(tally, moves, 54, K, steps=1500, rng=np.random.default_rng(0))
     late[bonus.__name__] = seen.late[:, 54].mean() / 750
-table(["bonus", "share at the television"], late.items(), digits=1)
+table(["bonus", "share at the television"], late.items(), digits=2)
 
 # %% [markdown]
 # **Counting pictures** pays $1/\sqrt{n}$ for a picture that was seen $n$ times.

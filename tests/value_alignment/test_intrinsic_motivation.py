@@ -461,7 +461,13 @@ TALLY = Tally(surprise, 2, 64, 3)
         (lambda: RunningMoments(0), ValueError, "features must be at least 1"),
         (lambda: RunningMoments(2).update([[1.0]]), ValueError, "X must have shape"),
         (lambda: RunningMoments(1).update([[np.nan]]), ValueError, "X must be finite"),
-        (lambda: RunningMoments(1).update([[1e200]]), ValueError, "X must stay below"),
+        (lambda: RunningMoments(1).update([[1e200]]), ValueError, "X must have rows"),
+        (lambda: RunningMoments(1).update([[-1e200]]), ValueError, "X must have rows"),
+        (
+            lambda: RunningMoments(2).update(np.zeros((0, 2))),
+            ValueError,
+            "X must have rows",
+        ),
         (lambda: discounted_sums([1.0], 0.5), ValueError, "rewards must have shape"),
         (
             lambda: discounted_sums([[np.nan]], 0.5),
