@@ -118,9 +118,8 @@ def surprise(
     >>> print(surprise([3, 1], outcome=1).round(4), surprise([3, 1]).round(4))
     1.0986 0.6365
     """
-    alpha, total = _belief(counts, concentration)
-    loss = np.log(total) - np.log(alpha)
-    return _chosen(loss, alpha / total, outcome)
+    alpha, total, weight = _belief(counts, outcome, concentration)
+    return np.asarray((weight * (np.log(total) - np.log(alpha))).sum(axis=-1))
 
 
 def information_gain(
@@ -165,9 +164,9 @@ def information_gain(
     >>> print(*(information_gain([3 * n, n], outcome=1).round(4) for n in (1, 100)))
     0.1486 0.0037
     """
-    alpha, total = _belief(counts, concentration)
-    gain = _left(alpha) - _left(total)
-    return _chosen(np.maximum(gain, 0.0), alpha / total, outcome)
+    alpha, total, weight = _belief(counts, outcome, concentration)
+    gain = np.maximum(_left(alpha) - _left(total), 0.0)
+    return np.asarray((weight * gain).sum(axis=-1))
 
 
 def model_error(counts: ArrayLike, concentration: float = 1.0) -> Floats:
@@ -203,8 +202,8 @@ def model_error(counts: ArrayLike, concentration: float = 1.0) -> Floats:
     >>> print(model_error([50, 50]), model_error([1000, 0]).round(3))
     0.5 0.002
     """
-    alpha, total = _belief(counts, concentration)
-    return np.asarray(1 - ((alpha / total) ** 2).sum(axis=-1))
+    _, _, p = _belief(counts, None, concentration)
+    return np.asarray(1 - (p**2).sum(axis=-1))
 
 
 class RunningMoments:
@@ -662,8 +661,10 @@ def walk(
     return Walk(visits.sum(axis=0), visits[1])
 
 
-def _belief(counts: ArrayLike, concentration: float) -> tuple[Floats, Floats]:
-    """The parameters of the Dirichlet belief, and their sum with an axis kept."""
+def _belief(
+    counts: ArrayLike, outcome: ArrayLike | None, concentration: float
+) -> tuple[Floats, Floats, Floats]:
+    """Alpha of the outcome that came, or of all; their sum; and the weight of each: one, or its probability."""
     a = check_number("concentration", concentration, 0, ends="()")
     n = integer_array("counts", counts, 0, MOST)
     if n.ndim == 0 or n.shape[-1] == 0:
@@ -671,19 +672,16 @@ def _belief(counts: ArrayLike, concentration: float) -> tuple[Floats, Floats]:
             f"counts must have a last axis of outcomes, got shape {n.shape}"
         )
     alpha = np.asarray(n + a, dtype=np.float64)
-    return alpha, np.asarray(alpha.sum(axis=-1, keepdims=True))
-
-
-def _chosen(value: Floats, p: Floats, outcome: ArrayLike | None) -> Floats:
-    """The value of the outcome that came, or the mean over what may come."""
+    total = np.asarray(alpha.sum(axis=-1, keepdims=True))
     if outcome is None:
-        return np.asarray((p * value).sum(axis=-1))
-    k = integer_array("outcome", outcome, 0, value.shape[-1] - 1)
-    if k.shape != value.shape[:-1]:
+        return alpha, total, alpha / total
+    k = integer_array("outcome", outcome, 0, n.shape[-1] - 1)
+    if k.shape != n.shape[:-1]:
         raise ValueError(
-            f"outcome must have shape {value.shape[:-1]}, as counts without its last axis, got {k.shape}"
+            f"outcome must have shape {n.shape[:-1]}, as counts without its last axis, got {k.shape}"
         )
-    return np.asarray(np.take_along_axis(value, k[..., None], axis=-1)[..., 0])
+    alpha = np.take_along_axis(alpha, k[..., None], axis=-1)
+    return alpha, total, np.ones_like(alpha)
 
 
 def _left(x: Floats) -> Floats:
