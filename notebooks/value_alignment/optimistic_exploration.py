@@ -433,7 +433,7 @@ claim(
 # > **That is the mean; the median is 0.69 of it.** And it holds for actions that are uniform: a greedy learner with some random actions can be far worse.
 # >
 # > "Epsilon-greedy always gets there in the end."
-# > **In the end of what?** Ask for the number of tries before you start, for it may grow exponentially with the length of the chain.
+# > **That end may lie beyond your budget.** Ask for the number of tries before you start, for it can grow exponentially with the length of the chain.
 # >
 # > "The more optimistic, the safer."
 # > **Optimism must be unlearnt, visit by visit.** A ceiling of $r_{\max} / (1 - \gamma)$ is honest and can outlast your budget.
