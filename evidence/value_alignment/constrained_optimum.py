@@ -30,15 +30,16 @@ def measure() -> dict[str, Any]:
 
 def random_problem(seed: int) -> tuple[MDP, Any, Any, Any]:
     """A random process, costs, and a limit between the least cost and that of the unconstrained optimum."""
-    rng = np.random.default_rng(seed)
-    states, actions = int(rng.integers(3, 13)), int(rng.integers(2, 5))
-    transition = rng.dirichlet(np.ones(states), (states, actions))
-    mdp = MDP(transition, rng.normal(size=(states, actions)), 0.9)
-    cost, start = rng.random((states, actions)), rng.dirichlet(np.ones(states))
-    least, most = (
-        float((occupancy(mdp, policy_iteration(m).policy, start) * cost).sum())
-        for m in (MDP(transition, -cost, 0.9), mdp)
-    )
+    rng, least, most = np.random.default_rng(seed), 0.0, 0.0
+    while most - least < 0.01:  # the reward must pull away from the least cost
+        states, actions = int(rng.integers(3, 13)), int(rng.integers(2, 5))
+        transition = rng.dirichlet(np.ones(states), (states, actions))
+        mdp = MDP(transition, rng.normal(size=(states, actions)), 0.9)
+        cost, start = rng.random((states, actions)), rng.dirichlet(np.ones(states))
+        least, most = (
+            float((occupancy(mdp, policy_iteration(m).policy, start) * cost).sum())
+            for m in (MDP(transition, -cost, 0.9), mdp)
+        )
     return mdp, cost, least + rng.uniform(0.1, 0.9) * (most - least), start
 
 

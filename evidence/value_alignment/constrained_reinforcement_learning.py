@@ -21,10 +21,11 @@ from companion.value_alignment.constrained_reinforcement_learning import (
     ppo_lagrangian,
 )
 
-PEERS: list[str] = []
+PEERS = ["gymnasium"]
 SEEDS = range(5)
 LIMIT = 0.5
 COPIES, HORIZON, UPDATES = 128, 32, 100
+DUAL_RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # of the exact game
 RATES = (0.01, 0.05, 0.2)
 DAMPING = 1.0
 WEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.25)
@@ -76,7 +77,7 @@ class AdamMultiplier:
         self.optimiser = torch.optim.Adam([self.value], lr=rate)
 
     def __call__(self, cost: float) -> float:
-        price = float(self.value)
+        price = self.value.item()
         self.value.grad = torch.tensor(LIMIT - cost)
         self.optimiser.step()
         with torch.no_grad():
@@ -124,7 +125,7 @@ def iteration() -> list[dict[str, Any]]:
     """The exact game for many step sizes: last hundred policies and the average one."""
     mdp, cost, start = hazard_grid()
     rows = []
-    for rate in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2):
+    for rate in DUAL_RATES:
         for damping in (0.0, 0.2):
             path = lagrangian_iteration(
                 mdp,

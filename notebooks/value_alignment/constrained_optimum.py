@@ -76,7 +76,7 @@ figure_style()
 #
 # **Guess before you look**: for how many of them does the best policy's cost lie between 0.1 and 0.85?
 
-# %% mystnb={"figure": {"caption": "Left: the grid; the short way crosses the hazard and the long way goes around it. Right: what policies spend and earn. Dots are the best policies for 201 penalties, the line is the best reward within each limit, and the star is the best within the limit one half.", "name": "fig-constrained-optimum"}, "image": {"alt": "Left: a grid of five by five cells with S on the left and G on the right in the fourth row and a column of three hazards between them; one arrow goes straight through, another around the top of the hazards. Right: reward against cost. The dots lie in two groups, near cost 0.09 and near 0.9, and one at zero. A straight line joins the two groups, and the star lies on it above cost one half."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Left: the grid; the short way crosses the hazard and the long way goes around it. Right: what policies spend and earn. Dots are the best policies for 201 penalties, the line is the best reward within each limit, and the star is the best within the limit one half.", "name": "fig-constrained-optimum"}, "image": {"alt": "Left: a grid of five by five cells with S on the left and G on the right in the fourth row and a column of three hazards between them; one arrow goes straight through, another around the top of the hazards. Right: reward against cost. The dots lie in two groups, at costs up to 0.09 and from 0.9 on. A straight line joins the two groups, and the star lies on it above cost one half."}} tags=["hide-input"]
 mdp, cost, start = hazard_grid()
 
 
@@ -103,6 +103,7 @@ for s, name in {15: "S", 19: "G", 12: "H", 17: "H", 22: "H"}.items():
 short, long = [(0.2, 3), (3.8, 3)], [(0, 2.8), (0, 1), (4, 1), (4, 2.8)]
 left.plot(*np.array(short).T + [[0], [0.25]], color=COLOURS["orange"])
 left.plot(*np.array(long).T, "--", color=COLOURS["blue"])
+left.grid(color="#999999", alpha=1)
 left.set_title("Through, or around")
 right.plot(limits, line, color=COLOURS["grey"], label="best within a limit")
 right.plot(*dots.T, "o", color=COLOURS["blue"], label="best for a penalty")
