@@ -24,9 +24,9 @@ from companion.value_alignment.constrained_reinforcement_learning import (
 PEERS = ["gymnasium"]
 SEEDS = range(5)
 LIMIT = 0.5
-COPIES, HORIZON, UPDATES = 128, 32, 100
+COPIES, HORIZON, UPDATES = 128, 32, 150
 DUAL_RATES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # of the exact game
-RATES = (0.01, 0.05, 0.2)
+RATES = (0.05, 0.2)
 DAMPING = 1.0
 WEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.25)
 Price = Callable[[float], float]

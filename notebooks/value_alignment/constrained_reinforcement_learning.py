@@ -19,7 +19,7 @@
 # PPO-Lagrangian with a damped multiplier: an agent that learns to keep a limit, measured against the exact optimum.
 #
 # On 25 April 2025 OpenAI released a version of GPT-4o that flattered its users, validated their doubts and fuelled their anger, and three days later it began to take it back.
-# One of the causes that it named was a new reward made from users' thumbs, which together with other changes weakened its "primary reward signal, which had been holding sycophancy in check" {cite}`openai2025sycophancy`.
+# One of the causes that it named was a new reward made from users' thumbs, which together with other changes weakened the primary reward that had kept such flattery in check {cite}`openai2025sycophancy`.
 #
 # **How does an agent learn to keep a limit that nobody has turned into a price?**
 #
@@ -79,7 +79,7 @@ figure_style()
 #
 # **Guess before you look**: where do the two of them come to rest?
 
-# %% mystnb={"figure": {"caption": "A policy and the price of its cost, each answering the other, with exact values. Left: reward and cost of the policies, the last 300 of 1000; the dashed line is what the best policies earn within each limit. Right: the cost of each policy, and the mean cost of all undamped policies so far.", "name": "fig-constrained-reinforcement-learning"}, "image": {"alt": "Left: in the plane of cost and reward the undamped path swings to and fro along the dashed line, from cost 0.2 to 0.8, and the damped path ends in the star on that line at cost 0.5. Right: over 1000 steps the undamped cost oscillates around one half without end, the damped cost oscillates a few times and settles at one half, and the running mean of the undamped cost approaches one half."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "A policy and the price of its cost, each answering the other with exact values, over 1000 steps. Left: cost and price. Right: cost and reward; the dashed line is what the best policies earn within each limit, the diamond is the average of all undamped policies.", "name": "fig-constrained-reinforcement-learning"}, "image": {"alt": "Left: in the plane of cost and price the undamped path runs round and round a loop about the point of cost 0.5 and price 0.18, and the damped path spirals into that point. Right: in the plane of cost and reward both paths come from the right; the undamped one then swings to and fro along the dashed line between cost 0.2 and 0.8, the damped one ends in the star at cost 0.5, and the diamond lies close to the star."}} tags=["hide-input"]
 mdp, cost, start = hazard_grid()
 star = constrained_optimum(mdp, cost, 0.5, start)
 limits = np.linspace(0, 1, 51)
@@ -87,27 +87,29 @@ best = [constrained_optimum(mdp, cost, d, start).value for d in limits]
 rates = {"policy_rate": 1.0, "dual_rate": 0.05, "steps": 1000}
 wild = lagrangian_iteration(mdp, cost, 0.5, start, **rates)
 calm = lagrangian_iteration(mdp, cost, 0.5, start, damping=0.2, **rates)
-mean = np.cumsum(wild.cost) / np.arange(1, 1001)
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8))
-left.plot(limits, best, "--", color=COLOURS["grey"], linewidth=1)
-left.plot(wild.cost[-300:], wild.value[-300:], color=COLOURS["orange"])
-left.plot(calm.cost[-300:], calm.value[-300:], ".", color=COLOURS["blue"])
-left.plot(star.cost, star.value, "*", color=COLOURS["red"], markersize=12)
-left.set(xlabel="discounted cost", ylabel="discounted reward")
-left.set_title("Reward and cost")
-right.plot(wild.cost, color=COLOURS["orange"], label="undamped", linewidth=1)
-right.plot(mean, ":", color=COLOURS["black"], label="undamped, mean so far")
-right.plot(calm.cost, color=COLOURS["blue"], label="damped")
-right.set(xlabel="step", ylabel="discounted cost", ylim=(0, 1.4))
-right.set_title("Cost, limit 0.5")
-right.legend(loc="upper right")
+for path, colour, name in ((wild, "orange", "undamped"), (calm, "blue", "damped")):
+    style = {"color": COLOURS[colour], "label": name, "linewidth": 1.2}
+    left.plot(path.cost, path.multiplier, **style)
+    right.plot(path.cost, path.value, **style)
+left.plot(0.5, star.multiplier, "*", color=COLOURS["red"], markersize=12)
+left.set(xlabel="discounted cost", ylabel="price", xlim=(0, 1.2))
+left.set_title("Cost and price")
+right.plot(limits, best, "--", color=COLOURS["grey"], linewidth=1)
+mean = wild.cost.mean(), wild.value.mean()
+right.plot(*mean, "D", color=COLOURS["black"], label="undamped, averaged")
+right.plot(star.cost, star.value, "*", color=COLOURS["red"], markersize=12)
+right.set(xlabel="discounted cost", ylabel="discounted reward")
+right.set(xlim=(0, 1.2), ylim=(0.62, 0.84))
+right.set_title("Cost and reward")
+right.legend(loc="lower right")
 plt.show()
 
 # %% [markdown]
-# Without damping they never come to rest: the last policy depends on when you stop.
-# With damping it settles on the exact optimum.
-# Look at the dotted line, too, because it is the part that most accounts leave out: the *mean* of the undamped policies was right all along.
+# Without damping they run in circles, so the last policy depends on when you stop.
+# With damping they settle on the exact optimum, the star.
+# Look at the diamond, too, because it is what most accounts leave out: the *average* of the undamped policies is close to the optimum all the same.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 averaged = occupancy(mdp, wild.average, start)
@@ -119,7 +121,7 @@ claim(
         and np.ptp(calm.cost[-200:]) < 1e-3
         and abs((averaged * cost).sum() - 0.5) < 0.025
     ),
-    over="the last 200 of 1000 steps plotted, and all of them for the average",
+    over="the last 200 of the 1000 plotted steps, and all of them for the average",
 )
 
 # %% [markdown]
@@ -130,9 +132,10 @@ claim(
 #
 # $$x \leftarrow x + \tfrac12\,(0.6 - \lambda), \qquad \lambda \leftarrow \lambda + \tfrac12\,(x - 0.25).$$
 #
-# Start with $x = 0.45$ and $\lambda = 0.6$.
-# The price rises to $0.7$, so $x$ falls to $0.40$; the price rises to $0.775$, so $x$ falls further.
-# When $x$ is back at its limit the price is at its highest, and pushes $x$ straight through.
+# Start with $x = 0.45$ and $\lambda = 0.6$, and let both move at once.
+# Nothing pushes $x$ yet, but the price rises to $0.7$.
+# Then $x$ falls to $0.40$ while the price goes on to $0.8$; then $x$ falls to $0.30$, and the price still rises, because that is still too much.
+# When $x$ passes its limit the price is at $0.9$, its highest, and pushes $x$ straight through.
 #
 # **Damping** answers the excess of *this* morning as well, with $u = \lambda + \kappa\,(x - 0.25)$, and you lean by $0.6 - u$.
 # Then the price falls as soon as $x$ does.
@@ -144,8 +147,8 @@ def mornings(kappa, rounds=40):
     for _ in range(rounds):
         path.append(x)
         u = lam + kappa * (x - 0.25)
-        lam += 0.5 * (x - 0.25)
-        x += 0.5 * (0.6 - u)
+        lam = max(0.0, lam + 0.5 * (x - 0.25))
+        x = min(1.0, max(0.0, x + 0.5 * (0.6 - u)))
     return np.array(path)
 
 
@@ -153,7 +156,7 @@ rows = [[n, mornings(0)[n], mornings(1)[n]] for n in (0, 1, 2, 4, 8, 12, 24, 39)
 table(["morning", "undamped share", "damped share"], rows, digits=3)
 
 # %% [markdown]
-# In finite steps the undamped pair even spirals outwards.
+# In steps of this size the undamped pair even spirals outwards, until the share is nothing or everything.
 # An engineer would say that a multiplier is *integral* control, which adds up what has been exceeded so far, and that damping adds the *proportional* part {cite}`stooke2020`; optimisers have known the remedy for long {cite}`platt1987`.
 #
 # ## The equation: the Lagrangian iteration
@@ -253,7 +256,7 @@ claim(
 # %%
 env = CostVectorEnv(mdp, np.eye(25), 128, horizon=100, start=start, cost=cost)
 price = DampedMultiplier(limit=0.5, rate=0.05, damping=1.0)
-agent = ppo_lagrangian(env, 0.95, price, seed=0, steps=128 * 32 * 100)
+agent = ppo_lagrangian(env, 0.95, price, seed=0, steps=128 * 32 * 150)
 
 # %% [markdown]
 # Because the grid is small, you can value the policy exactly.
@@ -316,10 +319,10 @@ table(header, rows)
 # A damped agent is above it about half of the time, by a little.
 # That is what aiming *at* a limit means; whoever must stay below aims lower.
 
-# %% mystnb={"figure": {"caption": "The exact cost of PPO-Lagrangian's policy while it learns, at the same dual step size, five recorded seeds each; the dotted line is the limit.", "name": "fig-ppo-lagrangian"}, "image": {"alt": "Two panels of cost against rollouts from 0 to 100. Left, damped: five lines fall from near 2 and come together at one half. Right, undamped: five lines swing past the limit and do not come together there."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The exact cost of PPO-Lagrangian's policy while it learns, at the same dual step size, five recorded seeds each; the dotted line is the limit.", "name": "fig-ppo-lagrangian"}, "image": {"alt": "Two panels of cost against rollouts from 0 to 150. Left, damped: five lines fall from near 2 and come together at one half. Right, undamped: five lines swing past the limit and do not come together there."}} tags=["hide-input"]
 fig, panels = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
 for axes, kind in zip(panels, ("damped", "undamped")):
-    paths = np.array(results["agents"][kind][1]["path"])[:, :, 1]
+    paths = np.array(results["agents"][kind][0]["path"])[:, :, 1]
     colour = COLOURS["blue" if kind == "damped" else "orange"]
     axes.plot(np.arange(paths.shape[1]) * 2, paths.T, color=colour, linewidth=1)
     axes.axhline(0.5, color=COLOURS["red"], linestyle=":")
@@ -405,7 +408,7 @@ def prices(costs, limit, rate, damping):
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_prices(attempt):
-    costs = [2.0, 1.0, 0.0, 0.0, 0.0, 2.0]
+    costs = [1.0, 0.0, 0.0, 0.0, 0.0, 2.0, 2.0]
     asked = DampedMultiplier(0.5, rate=0.1, damping=0.2)
     right = [asked(c) for c in costs]
 
