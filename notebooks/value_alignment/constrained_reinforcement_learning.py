@@ -318,8 +318,12 @@ table(header, rows)
 # Each line is five seeds; *last* and *mean* are costs, from the best to the worst seed, and *above* is the share of the last thirty policies over the limit.
 # A damped agent is above it about half of the time, by a little.
 # That is what aiming *at* a limit means; whoever must stay below aims lower.
+#
+# An undamped agent does worse than the circles above let you expect: it swings past the limit, and most seeds then stand still far on one side of it.
+# Most likely its policy has become certain by then, and an agent that never tries the other way learns nothing from any price.
+# The damped price holds it near the limit, where both ways are tried all the time.
 
-# %% mystnb={"figure": {"caption": "The exact cost of PPO-Lagrangian's policy while it learns, at the same dual step size, five recorded seeds each; the dotted line is the limit.", "name": "fig-ppo-lagrangian"}, "image": {"alt": "Two panels of cost against rollouts from 0 to 150. Left, damped: five lines fall from near 2 and come together at one half. Right, undamped: five lines swing past the limit and do not come together there."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The exact cost of PPO-Lagrangian's policy while it learns, at the same dual step size, five recorded seeds each; the dotted line is the limit.", "name": "fig-ppo-lagrangian"}, "image": {"alt": "Two panels of cost against rollouts from 0 to 150. Left, damped: five lines fall from near 2 and come together at one half. Right, undamped: the lines swing past the limit, and most of them then stand still far from it."}} tags=["hide-input"]
 fig, panels = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
 for axes, kind in zip(panels, ("damped", "undamped")):
     paths = np.array(results["agents"][kind][0]["path"])[:, :, 1]
@@ -364,8 +368,8 @@ claim(
 # ## Break it: Adam on the multiplier
 #
 # Many programs hand the multiplier to Adam, as if it were one more weight of the network.
-# Adam divides each step by the recent size of the gradient, so an excess of $0.01$ moves the price about as fast as one of $1$, and the price keeps its speed exactly where it should slow down.
-# The last lines of the table above are Adam's.
+# Adam divides each step by the recent size of the gradient, so that the price moves about equally fast whether the limit is exceeded by a little or by much, and keeps its speed exactly where it should slow down.
+# The last lines of the first table are Adam's, at the same step sizes and without damping: see on which side of the limit its agents ended.
 #
 # > **Often believed, and wrong**
 # >
