@@ -100,8 +100,8 @@ left.set_yticks(np.arange(6) - 0.5, [""] * 6)
 for s, name in {15: "S", 19: "G", 12: "H", 17: "H", 22: "H"}.items():
     colour = COLOURS["red" if name == "H" else "black"]
     left.text(s % 5, s // 5, name, ha="center", va="center", color=colour)
-short, long = [(0.2, 3), (3.8, 3)], [(0, 2.8), (0, 1), (4, 1), (4, 2.8)]
-left.plot(*np.array(short).T + [[0], [0.25]], color=COLOURS["orange"])
+short, long = [(0.2, 3.25), (3.8, 3.25)], [(0, 2.8), (0, 1), (4, 1), (4, 2.8)]
+left.plot(*np.array(short).T, color=COLOURS["orange"])
 left.plot(*np.array(long).T, "--", color=COLOURS["blue"])
 left.grid(color="#999999", alpha=1)
 left.set_title("Through, or around")

@@ -208,7 +208,12 @@ def swing(answer, damping):
     return [[g["most of the last 100"] - g["least of the last 100"], g] for g in found]
 
 
-kinds = [("gradient", 0.0), ("gradient", 0.2), ("best answer", 0.0), ("best answer", 0.2)]
+kinds = [
+    ("gradient", 0.0),
+    ("gradient", 0.2),
+    ("best answer", 0.0),
+    ("best answer", 0.2),
+]
 columns = [swing(*kind) for kind in kinds]
 rows = [[c[0][1]["rate"], *(f"{s:.3f}" for s, _ in c)] for c in zip(*columns)]
 names = "step, undamped", "step, damped", "best, undamped", "best, damped"
@@ -355,9 +360,7 @@ fixed = np.concatenate([np.array(run["last"])[:, 1] for run in grid["agents"]])
 claim(
     "No fixed weight ends within 10 % of the limit; the right multiplier, kept fixed, "
     "does not either.",
-    bool(
-        (np.abs(np.append(fixed, np.array(told["last"])[:, 1]) - 0.5) > 0.05).all()
-    ),
+    bool((np.abs(np.append(fixed, np.array(told["last"])[:, 1]) - 0.5) > 0.05).all()),
     over="five weights and the exact multiplier, five seeds each, recorded",
 )
 
