@@ -236,11 +236,16 @@ def test_the_estimated_cost_is_that_of_the_policy_from_the_start():
         pairs.append((cost, sums(GRID, COST, policy_of(agent), START)[1]))
 
     price = DampedMultiplier(0.5, rate=0.0)
-    learnt(price=price, steps=2048 * 40, watch=watch)
+    agent = learnt(price=price, steps=2048 * 40, watch=watch)
     estimated, exact = np.array(pairs[10:]).T
     # About 200 episodes in each rollout, whose cost has a standard deviation below 1.
     assert np.abs(estimated - exact).max() < 5 / np.sqrt(200)
     assert abs((estimated - exact).mean()) < 5 / np.sqrt(200 * 30)
+    # The critic has learnt both sums of the start; without either it would say 0.
+    critic = agent.critic(torch.eye(25))[15].detach().numpy()
+    expected = sums(GRID, COST, policy_of(agent), START)
+    np.testing.assert_allclose(critic, expected, rtol=0, atol=0.2)
+    assert min(expected) > 0.5
 
 
 def test_the_price_sees_the_estimate_and_the_policy_answers_the_price():
