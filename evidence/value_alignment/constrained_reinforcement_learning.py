@@ -40,7 +40,7 @@ def measure() -> dict[str, Any]:
     kinds: dict[str, list[Callable[[], Price]]] = {
         "damped": [lambda rate=r: damped(rate, DAMPING) for r in RATES],
         "undamped": [lambda rate=r: damped(rate, 0.0) for r in RATES],
-        "Adam": [lambda rate=r: AdamMultiplier(rate) for r in RATES],
+        "Adam": [lambda: AdamMultiplier(RATES[0])],
         "exact price, fixed": [lambda: damped(0.0, 0.0, exact["multiplier"])],
     }
     agents = {name: [learnt(make) for make in makes] for name, makes in kinds.items()}

@@ -372,7 +372,8 @@ claim(
 #
 # Many programs hand the multiplier to Adam, as if it were one more weight of the network.
 # Adam divides each step by the recent size of the gradient, so that the price moves about equally fast whether the limit is exceeded by a little or by much, and keeps its speed exactly where it should slow down.
-# The last lines of the first table are Adam's, at the same step sizes and without damping: see on which side of the limit its agents ended.
+# The last lines of the first table are Adam's, at the same step sizes and without damping.
+# It is no cure: its agents end far from the limit, on one side or the other.
 #
 # > **Often believed, and wrong**
 # >

@@ -1,5 +1,7 @@
 """The properties that make `companion.value_alignment.constrained_reinforcement_learning` correct."""
 
+import itertools
+
 import gymnasium
 import numpy as np
 import pytest
@@ -277,6 +279,16 @@ def test_where_no_episode_begins_the_last_estimate_stands():
     assert len(seen) == 5
     assert len(set(seen)) == 1
     assert seen[0] != 0
+
+
+def test_the_steps_shrink_with_the_square_of_what_is_left():
+    seen = []
+    learnt(
+        steps=2048 * 20, watch=lambda steps, agent, u, cost: seen.append(flat(agent))
+    )
+    moved = [float((b - a).abs().max()) for a, b in itertools.pairwise(seen)]
+    # The last of these steps is made at (2/20)^2 of the first rate.
+    assert moved[-1] < moved[0] / 10
 
 
 @pytest.mark.parametrize("device", DEVICES)
