@@ -17,6 +17,7 @@ from companion.environments import MDPVectorEnv
 from companion.mdp import MDP, policy_iteration, policy_value
 from companion.value_alignment.policy_gradient import (
     ActorCritic,
+    Rollout,
     episode_returns,
     gae,
     ppo,
@@ -144,8 +145,9 @@ def learnt() -> dict[str, Any]:
     for name, seeds in (("right", SEEDS), ("wrong end", FEWER)):
         for seed in seeds:
             env = cart_pole() if name == "right" else DoneIsDone(cart_pole())
+            ratios: list[float] = []
             start = time.process_time()
-            agent = ppo(env, DISCOUNT, seed, steps=STEPS)
+            agent = ppo(env, DISCOUNT, seed, steps=STEPS, watch=moved(ratios))
             seconds = time.process_time() - start
             mean, least = score(agent, seed)
             rows[name].append(
@@ -154,9 +156,25 @@ def learnt() -> dict[str, Any]:
                     "least": least,
                     "seconds": seconds,
                     "value": first_value(agent),
+                    "largest ratio": float(np.median(ratios)),
                 }
             )
     return {"steps": STEPS, "copies": COPIES, "episodes": 100, **rows}
+
+
+def moved(ratios: list[float]) -> Callable[[int, ActorCritic, Rollout], None]:
+    """Notes after each update how far the probability of an action that was taken has grown."""
+    before: list[Rollout] = []
+
+    def watch(_: int, agent: ActorCritic, batch: Rollout) -> None:
+        for old in before:
+            with torch.no_grad():
+                logs = agent(old.observations).log_softmax(dim=-1)
+            now = logs.gather(-1, old.actions[..., None]).squeeze(-1)
+            ratios.append(float((now - old.log_probs)[old.valid].exp().max()))
+        before[:] = [batch]
+
+    return watch
 
 
 class Adapter(VecEnv):
@@ -225,37 +243,48 @@ def separate(copies: int = COPIES) -> DummyVecEnv:
 
 def peer() -> dict[str, Any]:
     """Steps per CPU second, interleaved over five seeds, and the return that the peer reaches."""
-    work: dict[str, Callable[[int], Any]] = {
-        "ours, separate copies": lambda s: ppo(
-            cart_pole(kind="sync"), DISCOUNT, s, steps=32_768
+    short = 32_768
+    work: dict[str, Callable[[int, int], Any]] = {
+        "ours, separate copies": lambda seed, steps: ppo(
+            cart_pole(kind="sync"), DISCOUNT, seed, steps=min(steps, short)
         ),
-        "theirs, separate copies": lambda s: theirs(separate(), s).learn(STEPS),
-        "ours, vectorised": lambda s: ppo(cart_pole(), DISCOUNT, s, steps=32_768),
-        "theirs, vectorised": lambda s: theirs(Adapter(COPIES), s).learn(32_768),
+        "theirs, separate copies": lambda seed, steps: theirs(separate(), seed).learn(
+            steps
+        ),
+        "ours, vectorised": lambda seed, steps: ppo(
+            cart_pole(), DISCOUNT, seed, steps=min(steps, short)
+        ),
+        "theirs, vectorised": lambda seed, steps: theirs(Adapter(COPIES), seed).learn(
+            min(steps, short)
+        ),
     }
     speed: dict[str, list[float]] = {name: [] for name in work}
     reached = []
-    for seed in (-1, *FEWER):  # a warm-up first
+    for run in work.values():
+        run(0, 2048)  # a warm-up
+    for seed in FEWER:
         for name, run in work.items():
             start = time.process_time()
-            model = run(max(seed, 0))
+            model = run(seed, STEPS)
             seconds = time.process_time() - start
-            if seed < 0:
-                continue
-            steps = STEPS if name == "theirs, separate copies" else 32_768
-            speed[name].append(steps / seconds)
-            if name == "theirs, separate copies":
-                policy = model.policy
-
-                def logits(seen: torch.Tensor, policy: Any = policy) -> torch.Tensor:
-                    return policy.get_distribution(seen).distribution.logits
-
-                mean, least = score(logits, seed)
-                start_seen = torch.as_tensor(cart_pole(1000).reset(seed=10_000)[0])
-                with torch.no_grad():
-                    value = float(policy.predict_values(start_seen).mean())
-                reached.append({"mean": mean, "least": least, "value": value})
+            whole = name == "theirs, separate copies"
+            speed[name].append((STEPS if whole else short) / seconds)
+            if whole:
+                reached.append(judged(model, seed))
     return {"steps per CPU second": speed, "reached": reached}
+
+
+def judged(model: PPO, seed: int) -> dict[str, float]:
+    """The peer's return and its critic's opinion, as ours are measured."""
+
+    def logits(seen: torch.Tensor) -> torch.Tensor:
+        return model.policy.get_distribution(seen).distribution.logits
+
+    mean, least = score(logits, seed)
+    seen, _ = cart_pole(1000).reset(seed=10_000)
+    with torch.no_grad():
+        value = float(model.policy.predict_values(torch.as_tensor(seen)).mean())
+    return {"mean": mean, "least": least, "value": value}
 
 
 # What is changed, in the arguments of ppo.
@@ -273,7 +302,7 @@ BUDGET = 32_768
 
 def ablation() -> dict[str, Any]:
     """Every variant at equal steps, each with the best of the same six settings, chosen on seeds of their own."""
-    settings = [(h, rate) for h in (8, 64) for rate in (1e-3, 3e-3, 1e-2)]
+    settings = [(h, rate) for h in (16, 64) for rate in (1e-3, 3e-3, 1e-2)]
     results = {}
     for name, change in VARIANTS.items():
         learn = reinforce if name.startswith("REINFORCE") else ppo
