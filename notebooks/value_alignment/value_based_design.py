@@ -222,7 +222,7 @@ rows = [
 table(["discount", "concave: front", "by weights", "convex: front", "by weights"], rows)
 
 # %% [markdown]
-# At discount 1 the ninth point of the convex map is missing from the last column because three treasures lie on one line there; the one in the middle is best for a single weight, and even then only in a tie.
+# At discount 1 one point of the convex map is missing from the last column, because three treasures lie on one line there; the one in the middle is best for a single weight, and even then only in a tie.
 #
 # ## A coin instead of weights: mixtures of policies
 #
