@@ -79,7 +79,7 @@ figure_style()
 # %% [markdown]
 # ## The answer in a picture
 #
-# The language has four letters, *a*, *e*, *n* and *t*, and its strings have five of them.
+# The language is that of [RLHF](rlhf.ipynb): four letters, *a*, *e*, *n* and *t*, and strings of five of them.
 # A string earns a point for each vowel beside a consonant, and one more if it ends as it began, so "tenet" earns five.
 # A small transformer, the **reference**, speaks the language; it wrote 1000 pairs of strings, and in each pair a judge preferred one, usually the one with more points.
 # DPO then trains a copy of the reference on those pairs, 128 of them per update.
@@ -166,7 +166,7 @@ table(["policy", "A", "B", "C", "loss"], rows)
 #
 # The judge's preferences follow a reward $r$: the string $y^w$ is preferred to $y^l$ with probability $\sigma(r(y^w) - r(y^l))$, where $\sigma(x) = 1/(1 + e^{-x})$.
 # This is the Bradley-Terry model.
-# We want much reward, and each nat of divergence from the reference costs $\beta$; the policy that gets the most out of that is known, and it is called the **Gibbs policy**:
+# We want much reward, and each nat of divergence from the reference costs $\beta$; the policy that gets the most out of that is known, and it is called the **Gibbs policy**, derived in [RLHF](rlhf.ipynb):
 #
 # $$\pi^*(y) = \frac{\pi_{\text{ref}}(y)\, e^{r(y)/\beta}}{Z} \qquad\Longleftrightarrow\qquad r(y) = \beta \log \frac{\pi^*(y)}{\pi_{\text{ref}}(y)} + \beta \log Z.$$
 #

@@ -14,10 +14,6 @@
 #     name: python3
 # ---
 
-# %%
-# The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
-import companion
-
 # %% [markdown]
 # # RLHF
 #
