@@ -28,7 +28,7 @@
 #
 # | At a glance | |
 # | :--- | :--- |
-# | You will be able to | add a hint that provably changes no optimal policy, say what it does to learning and what not, and recognise the four usual ways to break it |
+# | You will be able to | add a hint that provably changes no optimal policy, say what it does to learning and what not, and recognise the usual ways to break it |
 # | You need | NumPy, Matplotlib, Gymnasium; Bellman's equation and the values $v$ and $q$ of a Markov decision process; what Q-learning does, and the two flags of [Deep Q-learning](../robustness/deep_q_learning.ipynb) |
 # | Time | 25 minutes to read, 35 for the exercises |
 # | Code | `companion.value_alignment.reward_shaping` |
@@ -424,9 +424,9 @@ claim(
 )
 
 # %% [markdown]
-# Gymnasium's own `LunarLander` is an example {cite}`towers2024`.
+# Gymnasium's own `LunarLander` is an example {cite}`lunarlander`.
 # Its code pays the difference of a potential, minus 100 times the distance and other terms, without a discount, and overwrites the last reward by plus or minus 100, so the last payment never comes.
-# A learner that discounts by 0.99 therefore feels a wage of minus 1 per step and unit of distance, three times what the main engine costs.
+# A learner that discounts by 0.99 therefore feels a wage of minus 1 per step and unit of distance, more than three times what the main engine costs.
 # There is nothing wrong with that as a task, but you cannot take the "shaping" away and expect the same optimum.
 #
 # > **Often believed, and wrong**
@@ -452,7 +452,7 @@ claim(
 #
 # **Who is harmed when it fails**: pupils, for example, whose tutoring program earns a point for each exercise *brought nearer to its solution*, and which therefore undoes and redoes the same step with them.
 #
-# **In production** start your table or the last layer's bias at what you know, or use `ShapedRewardNet` of the library imitation for learnt potentials; wrap `RecordEpisodeStatistics` *inside* the shaping, so that what you report is the reward that you mean.
+# **In production** start your table at the potential, or add the potential to what the network says; for learnt potentials use `ShapedRewardNet` of the library imitation; wrap `RecordEpisodeStatistics` *inside* the shaping, so that what you report is the reward that you mean.
 
 # %% [markdown]
 # ## Exercise 1: the payments of an episode
@@ -614,9 +614,10 @@ evidence
 #
 # The bicycle shows what is missing in that sentence: whoever modifies a reward changes what is best, unless the modification is a potential.
 # The source has no listing for it.
+# How to see whether two rewards still ask for the same is the subject of the next lesson, [Reward equivalence](reward_equivalence.ipynb).
 #
 # ## References
 #
 # Potentials, and why no other bonus is safe in every process: {cite:t}`ng1999`; the bicycle: {cite:t}`randlov1998`.
 # Initialisation: {cite:t}`wiewiora2003`; the end of an episode: {cite:t}`grzes2017`; potentials that change: {cite:t}`devlin2012`.
-# Q-learning: {cite:t}`watkins1992`; the cliff: {cite:t}`sutton2018`; Gymnasium: {cite:t}`towers2024`; imitation: {cite:t}`gleave2022`.
+# Q-learning: {cite:t}`watkins1992`; the cliff: {cite:t}`sutton2018`; Gymnasium: {cite:t}`towers2024`, {cite:t}`lunarlander`; imitation: {cite:t}`gleave2022`.
