@@ -609,7 +609,7 @@ evidence
 #
 # > **Value-Based Design**: Designing AI systems to incorporate human values and principles into their decision-making processes.
 #
-# *Values*, it says, and then its listing has a single reward; see [The source's listings, run and repaired](../source_listings.ipynb).
+# *Values*, it says, and then its listing has a single reward; see [Listing 1, run and repaired](../source_listing_1.ipynb).
 #
 # ## References
 #
