@@ -212,14 +212,17 @@ def dpo(
 
     Examples
     --------
-    Of the two strings 0 and 1 the first was preferred three times in four; at beta = 1 the odds become 3.
+    A language of two strings, 0 and 1.  The first was preferred three times in four, so its odds become 3.
 
-    >>> from companion.language import TinyTransformer
-    >>> model = TinyTransformer(2, 1, torch.Generator().manual_seed(0))
+    >>> class Coin(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.logits = nn.Parameter(torch.zeros(2))
+    ...     def forward(self, strings):
+    ...         return self.logits.expand(*strings.shape, 2)
     >>> chosen = torch.tensor([[0], [0], [0], [1]])
-    >>> policy = dpo(model, chosen, 1 - chosen, beta=1, seed=0, batch=64)
-    >>> ratios = token_log_probs(policy, chosen) - token_log_probs(model, chosen)
-    >>> bool(1.5 < (ratios[0] - ratios[3]).exp() < 6)
+    >>> policy = dpo(Coin(), chosen, 1 - chosen, beta=1, seed=0, learning_rate=0.01)
+    >>> bool(2 < (policy.logits[0] - policy.logits[1]).exp() < 4)
     True
     """
     for name, strings in (("chosen", chosen), ("rejected", rejected)):
@@ -264,37 +267,37 @@ def _log_ratio(
     mask: torch.Tensor | None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The log-ratio of each answer, (N,), and its number of tokens; refuses what has none."""
-    for kind, value in ((name, policy), (f"reference_{name}", reference)):
-        if not isinstance(value, torch.Tensor) or not value.is_floating_point():
-            raise TypeError(f"{kind} must be a tensor of floats, got {value!r:.60}")
-        if value.ndim != 2 or value.shape != policy.shape or not value.numel():
-            raise ValueError(
-                f"{kind} must have the shape of {name}, (N, L), none of them 0, "
-                f"got {tuple(value.shape)} and {tuple(policy.shape)}"
-            )
-    if mask is None:
+    if mask is None and isinstance(policy, torch.Tensor):
         mask = torch.ones_like(policy, dtype=torch.bool)
-    if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
-        raise TypeError(f"{name}_mask must be a tensor of bools, got {mask!r:.60}")
-    if mask.shape != policy.shape or not bool(mask.any(dim=1).all()):
-        raise ValueError(
-            f"{name}_mask must have shape {tuple(policy.shape)} and a token in every row, "
-            f"got {tuple(mask.shape)} with {mask.sum(dim=-1).tolist()!s:.40} tokens"
-        )
-    totals = []
+    named = {name: policy, f"reference_{name}": reference, f"{name}_mask": mask}
+    for kind, value in named.items():
+        wanted = "bools" if value is mask else "floats"
+        if not isinstance(value, torch.Tensor) or (
+            value.dtype != torch.bool
+            if value is mask
+            else not value.is_floating_point()
+        ):
+            raise TypeError(f"{kind} must be a tensor of {wanted}, got {value!r:.60}")
+        if value.ndim != 2 or value.shape != policy.shape or not value.numel():
+            shape = tuple(value.shape)
+            raise ValueError(
+                f"{kind} must have the shape (N, L) of {name}, got {shape}"
+            )
+    length = mask.sum(dim=1)
+    if not bool(length.all()):
+        raise ValueError(f"{name}_mask must leave every answer a token, got none")
+    sums = []
     for kind, value in ((name, policy), (f"reference_{name}", reference.detach())):
         # What does not count is replaced before it can spoil a sum or a gradient.
         kept = torch.where(mask, value, 0.0)
         kept = kept.to(torch.promote_types(value.dtype, torch.float32))
-        totals.append(kept.sum(dim=1))
-        # Rounding lets log-softmax of logits up to 1e4 end a little above zero.
+        sums.append(kept.sum(dim=1))
+        # Rounding lets the log-softmax of logits up to 1e4 end a little above zero.
         above = 1e4 * torch.finfo(value.dtype).eps
-        if not bool(((kept <= above).all(dim=1) & (totals[-1] > -1e15)).all()):
-            raise ValueError(
-                f"{kind} must hold finite log-probabilities, none above zero, "
-                f"got {kept.min().item():g} to {kept.max().item():g}"
-            )
-    return totals[0] - totals[1], mask.sum(dim=1)
+        if not bool((kept.amax(dim=1) <= above).logical_and(sums[-1] > -1e15).all()):
+            wanted = "finite log-probabilities, none above zero"
+            raise ValueError(f"{kind} must hold {wanted}, got up to {kept.max():g}")
+    return sums[0] - sums[1], length
 
 
 def _check_pairs(ratio: torch.Tensor, other: torch.Tensor) -> None:

@@ -30,7 +30,7 @@
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | compute everything that no other policy beats in all respects, say exactly which of it weights can reach, and know when a coin between two policies is better than a compromise and when it is worse |
-# | You need | NumPy, Matplotlib; what a mean is, and what states, actions, rewards and a discount are in reinforcement learning |
+# | You need | NumPy, Matplotlib; what a mean and a logarithm are, and what states, actions, rewards and a discount are in reinforcement learning |
 # | Time | 25 minutes to read, 40 for the exercises |
 # | Code | `companion.value_alignment.value_based_design` |
 
@@ -222,7 +222,7 @@ rows = [
 table(["discount", "concave: front", "by weights", "convex: front", "by weights"], rows)
 
 # %% [markdown]
-# At discount 1 the ninth point of the convex map is missing from the last column because three treasures lie on one line there; the one in the middle is best for a single weight, and even then only in a tie.
+# At discount 1 one point of the convex map is missing from the last column, because three treasures lie on one line there; the one in the middle is best for a single weight, and even then only in a tie.
 #
 # ## A coin instead of weights: mixtures of policies
 #
@@ -584,7 +584,8 @@ Markdown(
     f"has the exact front in {whole:.2f} seconds, while the Pareto Q-learner of "
     "`morl-baselines`, which learns from samples, is given 200,000 steps on this map. "
     f"Dropping dominated points takes mo-gymnasium's filter {min(quicker):.1f} to "
-    f"{max(quicker):.0f} times as long as ours."
+    f"{max(quicker):.0f} times as long as ours; a compiled filter such as `paretoset`'s "
+    "was not timed here, and should be quicker for two or three respects."
 )
 
 # %% tags=["hide-output"]
@@ -608,7 +609,7 @@ evidence
 #
 # > **Value-Based Design**: Designing AI systems to incorporate human values and principles into their decision-making processes.
 #
-# *Values*, it says, and then its listing has a single reward; see [The source's listings, run and repaired](../source_listings.ipynb).
+# *Values*, it says, and then its listing has a single reward; see [Listing 1, run and repaired](../source_listing_1.ipynb).
 #
 # ## References
 #

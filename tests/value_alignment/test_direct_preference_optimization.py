@@ -397,20 +397,28 @@ def test_training_lowers_the_loss_on_its_pairs_and_reaches_the_squared_losss_mar
             np.testing.assert_allclose(h, margin, rtol=0, atol=0.3)
 
 
-def test_the_first_update_is_adams_step_against_the_gradient():
+def test_training_on_one_pair_is_adam_on_its_loss_step_by_step():
     model = small_model(2, letters=3, length=2)
     chosen, rejected = torch.tensor([[0, 1]]), torch.tensor([[2, 2]])
-    policy = dpo(model, chosen, rejected, 0.7, 0, steps=1, learning_rate=1e-3)
-    for p in model.parameters():
-        p.grad = None
-    w, l = token_log_probs(model, chosen), token_log_probs(model, rejected)  # noqa: E741
-    dpo_loss(w, l, w.detach(), l.detach(), 0.7).backward()
-    for old, new in zip(model.parameters(), policy.parameters(), strict=True):
-        told = old.grad.abs() > 1e-4  # Adam divides by |gradient| + 1e-8
-        step = -1e-3 * old.grad.sign()
+    policy = dpo(model, chosen, rejected, 0.7, 0, steps=3, learning_rate=2e-3)
+    with torch.no_grad():
+        frozen = [token_log_probs(model, s) for s in (chosen, rejected)]
+    before = [p.detach().clone() for p in model.parameters()]
+    optimiser = torch.optim.Adam(model.parameters(), lr=2e-3)
+    for _ in range(3):
+        optimiser.zero_grad()
+        tokens = [token_log_probs(model, s) for s in (chosen, rejected)]
+        dpo_loss(*tokens, *frozen, 0.7).backward()
+        optimiser.step()
+    for old, by_hand, new in zip(
+        before, model.parameters(), policy.parameters(), strict=True
+    ):
+        # Where the gradient is rounding alone, Adam's direction is rounding, too.
+        told = by_hand.grad.abs() > 1e-4
         np.testing.assert_allclose(
-            (new - old)[told].detach(), step[told], rtol=0, atol=1e-6
+            new[told].detach(), by_hand[told].detach(), rtol=0, atol=1e-5
         )
+        assert not torch.equal(new, old)
 
 
 def test_the_reference_stays_as_it_was_and_nothing_global_is_drawn():
@@ -434,7 +442,7 @@ def test_the_reference_stays_as_it_was_and_nothing_global_is_drawn():
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
     assert [step for step, _ in seen] == [0, 1, 2, 3] * 3
-    assert seen[3][1] is policies[0]
+    assert all(policy is policies[0] for _, policy in seen[:4])
 
 
 def test_training_works_where_no_gradient_is_recorded():
@@ -474,14 +482,14 @@ def test_a_price_that_is_no_positive_number_is_refused(loss, price):
         ((P, HOLE, P, P), ValueError, "^rejected must hold finite"),
         ((P, P, HOLE, P), ValueError, "reference_chosen must hold finite"),
         ((P, P, P, HOLE), ValueError, "reference_rejected must hold finite"),
-        ((-P, P, P, P), ValueError, "^chosen must hold.*none above zero, got 1 to 1"),
+        ((-P, P, P, P), ValueError, "^chosen must hold.*none above zero, got up to 1"),
         ((P, P, P, P * 0 + 0.01), ValueError, "reference_rejected.*none above zero"),
         ((P - math.inf, P, P, P), ValueError, "^chosen must hold finite"),
         ((P, P + math.inf, P, P), ValueError, "^rejected must hold finite"),
         ((P * 1e16, P, P, P), ValueError, "^chosen must hold finite"),
         ((P[0], P, P, P), ValueError, "^chosen must have"),
-        ((P, P, P[:, :2], P), ValueError, "reference_chosen must have the shape of"),
-        ((P, P, P, P[:1]), ValueError, "reference_rejected must have the shape of"),
+        ((P, P, P[:, :2], P), ValueError, "reference_chosen must have the shape"),
+        ((P, P, P, P[:1]), ValueError, "reference_rejected must have the shape"),
         ((P[:, :0], P, P[:, :0], P), ValueError, "^chosen must have"),
         ((P[:0], P[:0], P[:0], P[:0]), ValueError, "^chosen must have"),
         ((P, P[:1], P, P[:1]), ValueError, "must be as many, got 2 and 1"),
@@ -491,12 +499,16 @@ def test_a_price_that_is_no_positive_number_is_refused(loss, price):
         (
             (P, P, P, P, MASK[:, :2]),
             ValueError,
-            r"chosen_mask must have shape \(2, 3\)",
+            "chosen_mask must have the shape",
         ),
-        ((P, P, P, P, MASK[:1]), ValueError, "chosen_mask must have shape"),
-        ((P, P, P, P, MASK, MASK[0]), ValueError, "rejected_mask must have shape"),
-        ((P, P, P, P, MASK, EMPTY), ValueError, r"a token in every row.*\[3, 0\]"),
-        ((P, P, P, P, ~MASK), ValueError, "chosen_mask.*a token in every row"),
+        ((P, P, P, P, MASK[:1]), ValueError, "chosen_mask must have the shape"),
+        ((P, P, P, P, MASK, MASK[0]), ValueError, "rejected_mask must have the shape"),
+        (
+            (P, P, P, P, MASK, EMPTY),
+            ValueError,
+            "rejected_mask must leave every answer a token",
+        ),
+        ((P, P, P, P, ~MASK), ValueError, "chosen_mask must leave every answer"),
         ((P, P, P, P, MASK.int()), TypeError, "chosen_mask must be a tensor of bools"),
         ((P, P, P, P, None, [[True]]), TypeError, "rejected_mask must be a tensor"),
     ],
