@@ -14,10 +14,6 @@
 #     name: python3
 # ---
 
-# %%
-# The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
-import companion
-
 # %% [markdown]
 # # KL estimators
 #
@@ -393,21 +389,20 @@ claim(
 # But the table says what k3 adds in the reward: $\nabla D - \nabla F$, so the model is charged for leaving the reference and *paid* for no longer saying what the reference says.
 
 # %%
-rows = [["the aim", *reward_and_kl(gibbs, log_ref, reward)]]
+kl = {"the aim": reward_and_kl(gibbs, log_ref, reward)[1]}
 for name in ("k1", "k3"):
     loss = functools.partial(kl_regularised_loss, estimator=name, place="reward")
     start = copy.deepcopy(reference)
     model = rlhf(start, reference, readability, 1.0, seed=0, steps=150, loss=loss)
     with torch.no_grad():
         log_pi = sequence_log_probs(model, strings).double().numpy()
-    rows.append([f"{name} in the reward", *reward_and_kl(log_pi, log_ref, reward)])
-table(["150 steps", "reward", "divergence"], rows, digits=1)
+    kl[name] = reward_and_kl(log_pi, log_ref, reward)[1]
+bool(kl["k1"] < kl["the aim"] < kl["k3"] / 3)  # in nats, after 150 steps
 
 # %% [markdown]
-# With k3 the model runs past its aim, and the reward looks better for it, which is how such a slip survives a review.
+# With k3 the model runs past its aim, to more than three times the divergence, and the reward looks better for it, which is how such a slip survives a review.
 # Only the divergence tells, and only somebody who knows where it should have stopped.
-
-# %% [markdown]
+#
 # > **Often believed, and wrong**
 # >
 # > "An unbiased estimate has an unbiased gradient." **The gradient of an estimate is not an estimate of the gradient**, because the samples move with the model; one half is missing.
