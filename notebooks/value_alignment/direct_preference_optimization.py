@@ -165,7 +165,7 @@ table(["policy", "A", "B", "C", "loss"], rows)
 # ## The equation: the DPO loss
 #
 # The judge's preferences follow a reward $r$: the string $y^w$ is preferred to $y^l$ with probability $\sigma(r(y^w) - r(y^l))$, where $\sigma(x) = 1/(1 + e^{-x})$.
-# This is the Bradley-Terry model.
+# This is the Bradley-Terry model of [Preference learning](preference_learning.ipynb).
 # We want much reward, and each nat of divergence from the reference costs $\beta$; the policy that gets the most out of that is known, and it is called the **Gibbs policy**, derived in [RLHF](rlhf.ipynb):
 #
 # $$\pi^*(y) = \frac{\pi_{\text{ref}}(y)\, e^{r(y)/\beta}}{Z} \qquad\Longleftrightarrow\qquad r(y) = \beta \log \frac{\pi^*(y)}{\pi_{\text{ref}}(y)} + \beta \log Z.$$
