@@ -203,7 +203,7 @@ show_source(dpo_loss)
 # %% [markdown]
 # ### Why both fall
 #
-# Suppose that the reference itself drew both answers of every pair, as it did here and as it usually does.
+# Suppose that the reference itself drew both answers of every pair, as it did here.
 # Then chosen and rejected answers *together* are a fair sample of the reference, so their log-ratios have the mean
 #
 # $$\sum_y \pi_{\text{ref}}(y) \log \frac{\pi(y)}{\pi_{\text{ref}}(y)} = -\mathrm{KL}(\pi_{\text{ref}} \,\|\, \pi) \le 0$$
