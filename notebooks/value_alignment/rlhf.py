@@ -622,7 +622,7 @@ evidence
 # > **Value-Based Design**: Designing AI systems to incorporate human values and principles into their decision-making processes.
 #
 # RLHF is how that is done to language models today: the values are a reward, and the design is a price.
-# The source's listing trains on a reward that no action changes; it is run and repaired among [the source's listings](../source_listings.ipynb).
+# The source's listing trains on a reward that no action changes; it is run and repaired on [a page of its own](../source_listing_1.ipynb).
 #
 # ## References
 #
