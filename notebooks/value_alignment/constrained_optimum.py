@@ -384,7 +384,7 @@ constrained_optimum(mdp, cost, limit=0.5, start=np.eye(25)[17])
 #
 # **Strengths**: the answer is exact, comes with a proof that nothing better exists, and the limit is said in the unit of the harm itself.
 #
-# **Limits**: it needs the probabilities, all costs are expected and discounted, and the policy is best from the given start only. Without a model you learn, which is the subject of the lesson after this one.
+# **Limits**: it needs the probabilities, all costs are expected and discounted, and the policy is best from the given start only. Without a model you learn, as in [Constrained reinforcement learning](constrained_reinforcement_learning.ipynb).
 #
 # **Who is harmed when it fails**: people for whom the mean is kept by others. A limit of one wrong refusal in fifty, kept on average, may mean none for most customers and every second one for those who write in a dialect.
 #
