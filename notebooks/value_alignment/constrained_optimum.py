@@ -1,6 +1,18 @@
-# %%
-# The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
-import companion
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: all,-trusted,-execution,-collapsed
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: jupytext,kernelspec,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
 
 # %% [markdown]
 # # The constrained optimum
