@@ -520,7 +520,7 @@ evidence
 #
 # > **Safety**: The ability of AI systems to operate within predetermined boundaries and prevent unintended consequences.
 #
-# A predetermined boundary is a limit; but the source's listing for value-based design has one reward and no limit at all, see [The source's listings, run and repaired](../source_listings.ipynb).
+# A predetermined boundary is a limit; but the source's listing for value-based design has one reward and no limit at all, see [Listing 1, run and repaired](../source_listing_1.ipynb).
 #
 # ## References
 #
