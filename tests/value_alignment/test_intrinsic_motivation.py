@@ -246,6 +246,7 @@ def test_the_target_never_changes_and_the_predictor_learns_what_it_sees():
         torch.equal(a, b) for a, b in zip(before, rnd.target.parameters(), strict=True)
     )
     assert rnd.novelty(X).mean() < 0.02 * start
+    assert all(p.grad is None for p in rnd.target.parameters())
     new = rng(2).normal(size=(200, 6))
     assert rnd.novelty(new).mean() > 5 * rnd.novelty(X).mean()
 
