@@ -395,15 +395,19 @@ def rlhf(
 
     Examples
     --------
-    A reward for the letter 0; 20 steps only show the call.
+    The smallest model has one probability for each of two letters; letter 1 earns a point, and its odds become e.
 
-    >>> import copy
-    >>> from companion.language import TinyTransformer
-    >>> reference = TinyTransformer(2, 3, torch.Generator().manual_seed(0))
-    >>> model = rlhf(copy.deepcopy(reference), reference, lambda x: (x == 0).sum(1).float(),
-    ...              beta=1.0, seed=0, steps=20)
-    >>> model(torch.tensor([[0, 1, 0]])).shape
-    torch.Size([1, 3, 2])
+    >>> class Letters(nn.Module):
+    ...     length = 1
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.logits = nn.Parameter(torch.zeros(2))
+    ...     def forward(self, strings):
+    ...         return self.logits.expand(*strings.shape, 2)
+    >>> model = rlhf(Letters(), Letters(), lambda x: x[:, 0].float(), 1.0, seed=0, learning_rate=0.05)
+    >>> odds = (model.logits[1] - model.logits[0]).exp()
+    >>> abs(odds.item() - 2.718) < 0.3
+    True
     """
     beta, seed = check_number("beta", beta, 0), check_seed("seed", seed)
     steps, batch = check_integer("steps", steps, 1), check_integer("batch", batch, 2)

@@ -48,6 +48,7 @@ def measure() -> dict[str, Any]:
         ],
         "runs": runs(references[0]),
         "baseline": baseline(references[0]),
+        "flipped": flipped(references[0]),
         "best of n": [best_of_n(model) for model in references],
         "peer": peer(),
     }
@@ -117,7 +118,14 @@ def runs(reference: nn.Module) -> dict[str, Any]:
                 points.append(reward_and_kl(table(model), log_ref, REWARD))
 
         found["ends"][str(beta)] = [
-            trained(reference, beta, seed, beta or 1.0, watch=None if seed else watch)
+            trained(
+                reference,
+                beta,
+                seed,
+                beta or 1.0,
+                steps=400,
+                watch=None if seed else watch,
+            )
             for seed in SEEDS
         ]
         found["paths"][str(beta)] = points
@@ -169,6 +177,39 @@ def baseline(reference: nn.Module) -> dict[str, Any]:
             for rate in some
         ],
     }
+
+
+def flipped(reference: nn.Module) -> dict[str, Any]:
+    """A sign that is wrong in the reward, with a price and without, or in everything; five seeds of 150 steps."""
+    log_ref = table(reference)
+    found: dict[str, Any] = {}
+    for name, sign, beta, direction in (
+        ("as it should be", 1, 0.5, 1),
+        ("reward flipped", -1, 0.5, 1),
+        ("reward flipped, no price", -1, 0.0, 1),
+        ("everything flipped", 1, 0.5, -1),
+    ):
+        found[name] = []
+        for seed in SEEDS:
+            model = rlhf(
+                copy.deepcopy(reference),
+                reference,
+                lambda x, sign=sign: sign * readability(x),
+                beta,
+                seed,
+                steps=150,
+                loss=lambda *args, d=direction: d * policy_gradient_loss(*args),
+            )
+            log_pi = table(model)
+            p = np.exp(log_pi)
+            found[name].append(
+                {
+                    "reward": float(p @ REWARD),
+                    "reference's log-probability": float(p @ log_ref),
+                    "strings in effect": float(np.exp(-p @ log_pi)),
+                }
+            )
+    return found
 
 
 def best_of_n(reference: nn.Module) -> list[dict[str, float]]:
@@ -267,9 +308,7 @@ def peer() -> dict[str, Any]:
 
     def ours(steps: int, seed: int = 0) -> nn.Module:
         start = copy.deepcopy(reference)
-        return rlhf(
-            start, reference, readability, 1.0, seed, steps=steps, learning_rate=0.01
-        )
+        return rlhf(start, reference, readability, 1.0, seed, steps=steps)
 
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
@@ -281,7 +320,7 @@ def peer() -> dict[str, Any]:
                 num_generations=128,
                 per_device_train_batch_size=128,
                 max_steps=steps,
-                learning_rate=0.01,
+                learning_rate=0.003,
                 lr_scheduler_type="cosine",
                 warmup_steps=0,
                 optim="adamw_torch_fused",
@@ -311,7 +350,7 @@ def peer() -> dict[str, Any]:
             trainer.train()
             return Gpt2(trainer.model)
 
-        steps, seeds = 200, range(3)
+        steps, seeds = 300, range(3)
         ends = {
             name: [distance(table(train(steps, s)), optimum) for s in seeds]
             for name, train in (("ours", ours), ("theirs", theirs))

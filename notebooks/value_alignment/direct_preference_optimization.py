@@ -79,7 +79,7 @@ figure_style()
 # %% [markdown]
 # ## The answer in a picture
 #
-# The language has four letters, *a*, *e*, *n* and *t*, and its strings have five of them.
+# The language is that of [RLHF](rlhf.ipynb): four letters, *a*, *e*, *n* and *t*, and strings of five of them.
 # A string earns a point for each vowel beside a consonant, and one more if it ends as it began, so "tenet" earns five.
 # A small transformer, the **reference**, speaks the language; it wrote 1000 pairs of strings, and in each pair a judge preferred one, usually the one with more points.
 # DPO then trains a copy of the reference on those pairs, 128 of them per update.
@@ -166,7 +166,7 @@ table(["policy", "A", "B", "C", "loss"], rows)
 #
 # The judge's preferences follow a reward $r$: the string $y^w$ is preferred to $y^l$ with probability $\sigma(r(y^w) - r(y^l))$, where $\sigma(x) = 1/(1 + e^{-x})$.
 # This is the Bradley-Terry model.
-# We want much reward, and each nat of divergence from the reference costs $\beta$; the policy that gets the most out of that is known, and it is called the **Gibbs policy**:
+# We want much reward, and each nat of divergence from the reference costs $\beta$; the policy that gets the most out of that is known, and it is called the **Gibbs policy**, derived in [RLHF](rlhf.ipynb):
 #
 # $$\pi^*(y) = \frac{\pi_{\text{ref}}(y)\, e^{r(y)/\beta}}{Z} \qquad\Longleftrightarrow\qquad r(y) = \beta \log \frac{\pi^*(y)}{\pi_{\text{ref}}(y)} + \beta \log Z.$$
 #
@@ -208,7 +208,7 @@ show_source(dpo_loss)
 #
 # $$\sum_y \pi_{\text{ref}}(y) \log \frac{\pi(y)}{\pi_{\text{ref}}(y)} = -\mathrm{KL}(\pi_{\text{ref}} \,\|\, \pi) \le 0$$
 #
-# for *every* policy {cite}`rafailov2024`.
+# for *every* policy; that the choice of the reference makes both decline in practice was shown by {cite:t}`rafailov2024`.
 # Whoever learns anything lowers that mean; the chosen answers lie above it by half of the margin between the two groups, and the rejected ones below it by as much.
 # Whether the chosen ones end above zero is a race between the margin and the divergence, and for the exact optimum you can sum it up.
 
@@ -346,6 +346,7 @@ table(["", "reward", "KL", "reward − β KL", "chosen", "rejected", "unseen (%)
 # Among the strings that were compared some never lost, and their odds may grow for ever, because each further step lowers the loss a little; a minimum is reached only where wins lead from every string to every other one, directly or in a chain.
 # What they gain, all others lose, those in no pair included.
 # The network cannot raise one string alone, and what it does to strings that it never saw is its own generalisation.
+# In the case of the opening the authors trace the loss to pairs of answers that the network represents alike, and leaving such pairs out mitigated it {cite}`razin2025`.
 #
 # That neither is *wrong* you see without any training: multiply all strings in no pair by one factor, and the others by another one.
 
