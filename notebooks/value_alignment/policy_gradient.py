@@ -501,7 +501,8 @@ claim(
 
 # %% [markdown]
 # The agent neglects the machine because the training program has always replaced it.
-# Its average reward while it trains does not look bad, for the program goes on replacing it, and the damage begins on the day on which nobody does.
+# Its training episodes even pay it for that: in four steps from new, neglect earns $1 + \tfrac12 + \tfrac14 + \tfrac18$ on average, and care $1 - \tfrac14 + \tfrac38 + \tfrac1{16}$.
+# So the score during training prefers the bug, and the damage begins on the day on which nobody replaces the machine.
 #
 # > **Often believed, and wrong**
 # >
