@@ -1,4 +1,4 @@
-"""What the page of the source's listings uses: a listing to the letter, and its repairs shown as a diff."""
+"""What the pages of the source's listings use: a listing to the letter, and its repairs shown as a diff."""
 
 from __future__ import annotations
 

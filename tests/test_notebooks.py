@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 PAIRS = sorted((ROOT / "notebooks").rglob("*.py"))
 LESSONS = [path for path in PAIRS if path.parent != ROOT / "notebooks"]
+LISTINGS = sorted(set(PAIRS) - set(LESSONS))
 
 # Cells whose output strict nbval does not compare, by notebook. None, unless a line here says why.
 PERMITTED_IGNORES: dict[str, int] = {}
@@ -256,9 +257,10 @@ def test_a_lesson_follows_the_template(path, check):
 
 
 @pytest.mark.parametrize("check", [need_faults, claim_faults, picture_faults])
-def test_the_page_of_the_listings_keeps_the_rules_that_concern_it(check):
-    path = ROOT / "notebooks/source_listings.ipynb"
-    assert check(nbformat.read(path, as_version=4)) == []
+@pytest.mark.parametrize("path", LISTINGS, ids=lambda p: p.stem)
+def test_the_page_of_a_listing_keeps_the_rules_that_concern_it(path, check):
+    notebook = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
+    assert check(notebook) == []
 
 
 def model_lesson() -> nbformat.NotebookNode:

@@ -5,7 +5,7 @@ from sphinx.application import Sphinx
 from sphinx.util.nodes import make_refnode
 
 PAGE = "book/source_document"
-REPAIRED = "notebooks/source_listings"  # where its listings are run
+REPAIRED = "notebooks/source_listing_"  # where a listing is run, before its number
 
 
 def mark_listings(app: Sphinx, doctree: nodes.document) -> None:
@@ -19,15 +19,20 @@ def add_banner(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Say above the text that its code does not run, and where one sees why."""
     if docname != PAGE:
         return
-    words = nodes.Text("run, and repaired fault by fault")
-    link = make_refnode(app.builder, docname, REPAIRED, "", words)
+    links: list[nodes.Node] = []
+    for page in sorted(p for p in app.env.found_docs if p.startswith(REPAIRED)):
+        words = nodes.Text(f"listing {page.removeprefix(REPAIRED)}")
+        links += [
+            nodes.Text(", "),
+            make_refnode(app.builder, docname, page, "", words),
+        ]
     says = nodes.paragraph()
     says += nodes.strong("", "Do not copy from this page.")
     says += nodes.Text(
         " It is the document that this book answers, to the letter, and its code does not run. "
-        "Here its listings are "
+        "Its listings are run and repaired, fault by fault, on pages of their own: "
     )
-    says += [link, nodes.Text(".")]
+    says += [*links[1:], nodes.Text(".")]
     doctree.insert(0, nodes.container("", says, classes=["banner"]))
 
 

@@ -2,7 +2,7 @@
    are; a rare word counts more than a common one, and lessons more than what only refers to them. */
 (() => {
   "use strict";
-  const KINDS = { lesson: 4, source_listings: 1.5, chapter: 1, algorithms: 0.5, glossary: 0.5, notation: 0.5 };
+  const KINDS = { lesson: 4, listing: 1.5, chapter: 1, algorithms: 0.5, glossary: 0.5, notation: 0.5 };
   const OTHER = 0.3;
   const ASIDE = /^(exercise|references|how it compares|what the source)/i;
   const AT_ONCE = 3;   // sections of a page that are named

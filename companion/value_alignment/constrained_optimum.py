@@ -129,9 +129,10 @@ def constrained_optimum(
     answer = linprog(**program)
     if answer.status == 2:
         least = limits + _least_excess(program) * units[1:] / (1 - mdp.discount)
+        # Rounded up, so that what is named can be kept.
+        named = ", ".join(f"{x:.10g}" for x in least + 1e-9 * np.abs(least))
         raise ValueError(
-            f"limit must be feasible, got {np.asarray(limit)}: "
-            f"the smallest feasible is {least.reshape(np.shape(limit))}"
+            f"limit must be feasible, got {np.asarray(limit)}: the smallest feasible is {named}"
         )
     if answer.status != 0:
         raise RuntimeError(f"the linear program was not solved: {answer.message}")

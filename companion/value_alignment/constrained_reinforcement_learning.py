@@ -214,8 +214,14 @@ class CostVectorEnv(MDPVectorEnv):
 
     Parameters
     ----------
-    mdp, features, copies, horizon, start
-        As of `companion.environments.MDPVectorEnv`.
+    mdp : MDP
+        The process; every action available in every state.
+    features : (S, F) array_like
+        What is observed in each state.
+    copies, horizon : int
+        Number of copies N, and steps until one is truncated.
+    start : (S,) array_like, optional
+        Distribution of the first state; uniform by default.
     cost : (S, A) array_like
         Cost per step; put into ``info["cost"]``; 0 in the step that only starts a copy anew.
 
@@ -294,8 +300,10 @@ def ppo_lagrangian(
         :math:`\lambda` of `gae`.
     learning_rate : float
         Of Adam at the start; it falls to 0 with the square of what is left, so that the last steps are small.
-    hidden, device
-        As of `ppo`.
+    hidden : sequence of int
+        Hidden units of each network.
+    device : str
+        Where the agent lives.
     watch : callable, optional
         Called as ``watch(steps, agent, price, cost)`` after each rollout, before the agent learns from it.
     **options
@@ -391,9 +399,7 @@ def _advantages(batch: Rollout, discount: float, lam: float) -> torch.Tensor:
 def _reports_cost(env: gymnasium.vector.VectorEnv[Any, Any, Any], seed: int) -> int:
     """The number of copies; refuses an environment whose costs would be taken for none."""
     if not isinstance(env, gymnasium.vector.VectorEnv):
-        raise TypeError(
-            f"env must be a vector environment, as of gymnasium.make_vec, got {env!r}"
-        )
+        raise TypeError(f"env must be a vector environment, got {env!r}")
     env.reset(seed=seed)
     info = env.step(np.zeros_like(env.action_space.sample()))[4]
     if "cost" not in info:

@@ -431,14 +431,16 @@ def _nondominated(points: Floats) -> Mask:
 def _thinned(points: Floats, strong: int = 8) -> Integers:
     """The points that a few strong ones, those with the largest sums, do not beat in every respect."""
     left = np.arange(len(points))
-    if len(points) > 32 * strong:
-        size = np.abs(points).max(axis=0)
-        total = (points / np.where(size > 0, size, 1.0)).sum(axis=1)
-        for best in points[np.argpartition(total, -strong)[-strong:]]:
-            beaten = np.ones(len(left), dtype=bool)
-            for column, value in zip(points.T, best, strict=True):
-                beaten &= column[left] < value
-            left = left[~beaten]
+    if len(points) <= 32 * strong:
+        return left
+    columns = points.T.copy()
+    size = np.abs(columns).max(axis=1, keepdims=True)
+    total = (columns / np.where(size > 0, size, 1.0)).sum(axis=0)
+    for _ in range(strong):
+        best = total.argmax()
+        stays = (columns >= columns[:, best, None]).any(axis=0)
+        total[best] = -np.inf
+        left, columns, total = left[stays], columns[:, stays], total[stays]
     return left
 
 

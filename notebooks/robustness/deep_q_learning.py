@@ -458,7 +458,7 @@ evidence
 # ## What the source says
 #
 # The source's listing for its section on robustness wants a neural network to learn from rewards which action to take, which is what this page does.
-# Its own network never learns that, and [The source's listings, run and repaired](../source_listings.ipynb) shows why, line by line.
+# Its own network never learns that, and [Listing 3, run and repaired](../source_listing_3.ipynb) shows why, line by line.
 #
 # ## References
 #

@@ -568,7 +568,7 @@ claim(
 #
 # > **Fault Tolerance**: Designing AI systems to detect and recover from faults and errors.
 #
-# Its listing for this section, "Fault Tolerance using Markov Decision Processes", contains no fault, and it does not run; [The source's listings, run and repaired](../source_listings.ipynb) mends it line by line.
+# Its listing for this section, "Fault Tolerance using Markov Decision Processes", contains no fault, and it does not run; [Listing 3, run and repaired](../source_listing_3.ipynb) mends it line by line.
 # It wanted to *learn* the policy with a neural network, which [Deep Q-learning](deep_q_learning.ipynb) does, measured against the optimum of this page.
 # How much spare parts are worth without any decision is the subject of [Redundancy](redundancy.ipynb).
 #

@@ -651,7 +651,7 @@ evidence
 #
 # > **Robustness**: The ability of AI systems to withstand and recover from failures, errors, or attacks.
 #
-# Its listing for this section draws one table of probabilities at random and never doubts it; it is [run and repaired](../source_listings.ipynb) on a page of its own.
+# Its listing for this section draws one table of probabilities at random and never doubts it; it is [run and repaired](../source_listing_3.ipynb) on a page of its own.
 #
 # ## References
 #

@@ -703,7 +703,7 @@ evidence
 #
 # > **Safety**: The ability of AI systems to operate within predetermined boundaries and prevent unintended consequences.
 #
-# The techniques that it then names make harm rarer; none of them draws a boundary, and neither do its listings, which are [run and repaired](../source_listings.ipynb) on a page of their own.
+# The techniques that it then names make harm rarer; none of them draws a boundary, and neither does its listing, which is [run and repaired](../source_listing_3.ipynb) on a page of its own.
 #
 # ## References
 #

@@ -145,8 +145,8 @@ table(["rows", "mean dives", "share of dives that succeed, times that"], rows)
 # %% [markdown]
 # An optimist writes a 1 beside all six buttons, since for all it knows each of them leads to the treasure.
 # It presses one at the top, and below one more, which ends without treasure.
-# So the lower button drops to 0, but its cell still has the other button, which keeps its 1.
-# On the next dive that other button is tried, or the other half of the sea, and after at most four dives only the right path still has its ones.
+# So the lower button drops to about 0, but its cell still has the other button, which keeps its 1.
+# On the next dive that other button is tried, or the other half of the sea, and the fourth dive finds the treasure at the latest.
 #
 # ## The equation: optimistic Q-learning
 #
@@ -271,7 +271,9 @@ table(["rows", "last dive only", "all dives again", "planner"], rows)
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 claim(
     "The same learner with a memory needs at most 2N dives, like the planner.",
-    all(max(tries[n, True] + planned[n]) <= 2 * n for n in sizes)
+    all(
+        0 < min(planned[n]) and max(tries[n, True] + planned[n]) <= 2 * n for n in sizes
+    )
     and all(max(tries[n, False]) > 2 * n for n in (10, 20)),
     over="5 seeds each at N = 5, 10, 20; without the memory it needs more at 10 and 20",
 )
@@ -431,7 +433,7 @@ claim(
 # > **That is the mean; the median is 0.69 of it.** And it holds for actions that are uniform: a greedy learner with some random actions can be far worse.
 # >
 # > "Epsilon-greedy always gets there in the end."
-# > **In the end of what?** Ask for the number of tries before you start, for it may grow exponentially with the length of the chain.
+# > **That end may lie beyond your budget.** Ask for the number of tries before you start, for it can grow exponentially with the length of the chain.
 # >
 # > "The more optimistic, the safer."
 # > **Optimism must be unlearnt, visit by visit.** A ceiling of $r_{\max} / (1 - \gamma)$ is honest and can outlast your budget.
@@ -441,7 +443,7 @@ claim(
 #
 # **Strengths**: optimism needs no random actions, comes with proofs, and its two parts, the start and the bonus, are one line each.
 #
-# **Limits**: it counts cells, so it needs a table, or a substitute for counts, such as those of the lesson on intrinsic motivation.
+# **Limits**: it counts cells, so it needs a table, or a substitute for counts, such as those of [Intrinsic motivation](intrinsic_motivation.ipynb).
 # It is slow where the ceiling is far above what can be had, and the numbers on this page are for worlds of a few hundred cells.
 #
 # **Who is harmed when it fails**: an optimist tries everything that it does not know, once at least, also what no one should try even once.

@@ -733,7 +733,7 @@ evidence
 # > **Algorithm:** Value-Based Design using Deep Reinforcement Learning
 #
 # The source wants a network that learns from rewards what to do, and a policy gradient is how that is done.
-# Its listing has no environment, no score of the action that was taken and a loss without a bottom; [The source's listings, run and repaired](../source_listings.ipynb) takes it fault by fault.
+# Its listing has no environment, no score of the action that was taken and a loss without a bottom; [Listing 1, run and repaired](../source_listing_1.ipynb) takes it fault by fault.
 # What "value-based" adds, several values instead of one reward, is the subject of [Value-based design](value_based_design.ipynb).
 #
 # ## References

@@ -222,7 +222,7 @@ rows = [
 table(["discount", "concave: front", "by weights", "convex: front", "by weights"], rows)
 
 # %% [markdown]
-# At discount 1 the ninth point of the convex map is missing from the last column because three treasures lie on one line there; the one in the middle is best for a single weight, and even then only in a tie.
+# At discount 1 one point of the convex map is missing from the last column, because three treasures lie on one line there; the one in the middle is best for a single weight, and even then only in a tie.
 #
 # ## A coin instead of weights: mixtures of policies
 #
@@ -609,7 +609,7 @@ evidence
 #
 # > **Value-Based Design**: Designing AI systems to incorporate human values and principles into their decision-making processes.
 #
-# *Values*, it says, and then its listing has a single reward; see [The source's listings, run and repaired](../source_listings.ipynb).
+# *Values*, it says, and then its listing has a single reward; see [Listing 1, run and repaired](../source_listing_1.ipynb).
 #
 # ## References
 #

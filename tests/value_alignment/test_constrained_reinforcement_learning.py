@@ -1,5 +1,7 @@
 """The properties that make `companion.value_alignment.constrained_reinforcement_learning` correct."""
 
+import itertools
+
 import gymnasium
 import numpy as np
 import pytest
@@ -236,11 +238,16 @@ def test_the_estimated_cost_is_that_of_the_policy_from_the_start():
         pairs.append((cost, sums(GRID, COST, policy_of(agent), START)[1]))
 
     price = DampedMultiplier(0.5, rate=0.0)
-    learnt(price=price, steps=2048 * 40, watch=watch)
+    agent = learnt(price=price, steps=2048 * 40, watch=watch)
     estimated, exact = np.array(pairs[10:]).T
     # About 200 episodes in each rollout, whose cost has a standard deviation below 1.
     assert np.abs(estimated - exact).max() < 5 / np.sqrt(200)
     assert abs((estimated - exact).mean()) < 5 / np.sqrt(200 * 30)
+    # The critic has learnt both sums of the start; without either it would say 0.
+    critic = agent.critic(torch.eye(25))[15].detach().numpy()
+    expected = sums(GRID, COST, policy_of(agent), START)
+    np.testing.assert_allclose(critic, expected, rtol=0, atol=0.2)
+    assert min(expected) > 0.5
 
 
 def test_the_price_sees_the_estimate_and_the_policy_answers_the_price():
@@ -272,6 +279,16 @@ def test_where_no_episode_begins_the_last_estimate_stands():
     assert len(seen) == 5
     assert len(set(seen)) == 1
     assert seen[0] != 0
+
+
+def test_the_steps_shrink_with_the_square_of_what_is_left():
+    seen = []
+    learnt(
+        steps=2048 * 20, watch=lambda steps, agent, u, cost: seen.append(flat(agent))
+    )
+    moved = [float((b - a).abs().max()) for a, b in itertools.pairwise(seen)]
+    # The last of these steps is made at (2/20)^2 of the first rate.
+    assert moved[-1] < moved[0] / 10
 
 
 @pytest.mark.parametrize("device", DEVICES)

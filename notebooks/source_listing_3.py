@@ -15,7 +15,7 @@
 # ---
 
 # %% [markdown]
-# # The source's listings, run and repaired
+# # Listing 3, run and repaired
 #
 # Debugging a policy gradient: five faults that stop the program, and three that nobody would notice.
 #
@@ -23,7 +23,7 @@
 # None of those programs crashed, and some reported better scores than they had earned.
 #
 # The [source document](../book/source_document.md) of this book prints three programs, and none of them runs.
-# On this page the third one is run as it was printed, fails in front of you, and is repaired fault by fault.
+# On this page the third one is run as it was printed, fails in front of you, and is repaired fault by fault; [listing 1](source_listing_1.ipynb) has a page of its own.
 # The question to keep in mind is the one that matters for your own programs, too: **once it runs, what has it learned?**
 #
 # | At a glance | |
@@ -101,15 +101,7 @@ claim(
 # Why that happens is fault 5 below.
 # First the program has to run at all.
 #
-# ## Listing 1: value-based design
-#
-# The first listing will be run and repaired here when the lessons of [Value Alignment](../book/value_alignment.md) come.
-#
-# ## Listing 2: adversarial training
-#
-# The second will follow with the lessons of [Safety](../book/safety.md).
-#
-# ## Listing 3: fault tolerance
+# ## The listing
 #
 # The source calls it "Fault Tolerance using Markov Decision Processes (MDPs)".
 # Five faults stop the program, one after the other, and three more let it run and make its answer worthless.
@@ -565,10 +557,6 @@ show_source(policy_iteration)
 
 # %% [markdown]
 # Where $P$ is not known, [deep Q-learning](robustness/deep_q_learning.ipynb) finds the policy from samples, and [Fault tolerance](robustness/fault_tolerance.ipynb) says when to repair what.
-#
-# ## Section 4
-#
-# Section 4 of the source, on explainability, breaks off in the middle of a sentence, so there is no listing to run.
 #
 # ## References
 #
