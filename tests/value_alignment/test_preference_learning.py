@@ -304,6 +304,11 @@ def test_a_solver_that_is_stopped_says_so():
     assert not stopped.converged
     assert stopped.iterations == 1
     assert stopped.residual > 1e-6 > 1e-12 > done.residual
+    # A share of the item's comparisons, by hand.
+    upset = wins * expit(stopped.scores - stopped.scores[:, None])
+    gradient = np.abs(upset.sum(axis=1) - upset.sum(axis=0))
+    share = (gradient / (wins + wins.T).sum(axis=1)).max()
+    assert stopped.residual == pytest.approx(share, rel=1e-6, abs=0)
 
 
 # Standard errors
@@ -531,6 +536,7 @@ CIRCLE = [[0, 1, 0], [0, 0, 1], [1, 0, 0]]
     [
         ([[0, 1, 1], [1, 0, 1], [0, 0, 0]], r"items \[2\] never won against"),
         ([[0, 1, 1], [0, 0, 1], [0, 1, 0]], r"items \[0\] were never beaten by"),
+        ([[0, 0, 0], [1, 0, 1], [1, 1, 0]], r"items \[0\] never won against"),
         # A line: nobody beats the first, the last beats nobody; the first is named.
         ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], r"items \[0\] were never beaten by"),
         (
