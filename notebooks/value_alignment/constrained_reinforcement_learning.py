@@ -328,11 +328,12 @@ table(header, rows)
 # A damped agent is above it about half of the time, by a little.
 # That is what aiming *at* a limit means; whoever must stay below aims lower.
 #
-# An undamped agent does worse than the circles above let you expect: it swings past the limit, and most seeds then stand still far on one side of it.
-# Most likely its policy has become certain by then, and an agent that never tries the other way learns nothing from any price.
+# An undamped agent does worse than the circles above let you expect.
+# The figure shows it: it flips from one side of the limit to the other, and stays on each for long, much like the player with the best answers.
+# Most likely its policy has become nearly certain there, so that the price has to move far before the other way is tried at all.
 # The damped price holds it near the limit, where both ways are tried all the time.
 
-# %% mystnb={"figure": {"caption": "The exact cost of PPO-Lagrangian's policy while it learns, at the same dual step size, five recorded seeds each; the dotted line is the limit.", "name": "fig-ppo-lagrangian"}, "image": {"alt": "Two panels of cost against rollouts from 0 to 150. Left, damped: five lines fall from near 2 and come together at one half. Right, undamped: the lines swing past the limit, and most of them then stand still far from it."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The exact cost of PPO-Lagrangian's policy while it learns, at the same dual step size, five recorded seeds each; the dotted line is the limit.", "name": "fig-ppo-lagrangian"}, "image": {"alt": "Two panels of cost against rollouts from 0 to 150. Left, damped: five lines fall from near 2 and come together at one half. Right, undamped: all lines fall to 0.05 within 25 rollouts, stay there, flip to 0.9 one after another from rollout 60 on, and some of them flip back."}} tags=["hide-input"]
 fig, panels = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
 for axes, kind in zip(panels, ("damped", "undamped")):
     paths = np.array(results["agents"][kind][0]["path"])[:, :, 1]
@@ -419,31 +420,27 @@ def prices(costs, limit, rate, damping):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+def slipped(costs, stop_multiplier=True, stop_price=True, early=False, sign=1):
+    lam, asked = 0.0, []
+    for c in costs:
+        e = sign * (c - 0.5)
+        after = max(0.0, lam + 0.1 * e) if stop_multiplier else lam + 0.1 * e
+        u = (after if early else lam) + 0.2 * e
+        asked.append(max(0.0, u) if stop_price else u)
+        lam = after
+    return asked
+
+
 def check_prices(attempt):
     costs = [1.0, 0.0, 0.0, 0.0, 0.0, 2.0, 2.0]
-    asked = DampedMultiplier(0.5, rate=0.1, damping=0.2)
-    right = [asked(c) for c in costs]
-
-    def wrong(stop_multiplier=True, stop_price=True, early=False, sign=1):
-        lam, out = 0.0, []
-        for c in costs:
-            e = sign * (c - 0.5)
-            after = lam + 0.1 * e
-            after = max(0.0, after) if stop_multiplier else after
-            u = (after if early else lam) + 0.2 * e
-            out.append(max(0.0, u) if stop_price else u)
-            lam = after
-        return out
-
+    fell = slipped(costs, stop_multiplier=False)
     mistakes = {
-        "The multiplier fell below zero; then it has to climb back first.": wrong(
-            stop_multiplier=False
-        ),
-        "A price below zero pays for harm; stop it at zero.": wrong(stop_price=False),
-        "You moved the multiplier before you asked the price.": wrong(early=True),
-        "Your price rises where the limit is kept.": wrong(sign=-1),
+        "The multiplier fell below zero; then it has to climb back first.": fell,
+        "A price below zero pays for harm.": slipped(costs, stop_price=False),
+        "You moved the multiplier before you asked.": slipped(costs, early=True),
+        "Your price rises where the limit is kept.": slipped(costs, sign=-1),
     }
-    check_answer(attempt(costs, 0.5, 0.1, 0.2), right, mistakes)
+    check_answer(attempt(costs, 0.5, 0.1, 0.2), slipped(costs), mistakes)
 
 
 check_prices(prices)
