@@ -20,7 +20,7 @@
 # Debugging a reward: three faults that stop a policy-gradient program, one that turns its numbers into NaN, and three that nobody would notice.
 #
 # Five researchers read the rewards that published work had given to learning cars, and put eight simple questions to each.
-# They found flaws in nearly all of them, and nothing in the training had complained {cite}`knox2023`.
+# They found flaws in nearly all of them, in work that had passed peer review {cite}`knox2023`.
 #
 # The first program of the [source document](../book/source_document.md) is called value-based design, and its reward is the sine of a random number.
 # On this page it is run as it was printed, fails in front of you, and is repaired fault by fault; [listing 3](source_listing_3.ipynb) has a page of its own.
@@ -84,7 +84,7 @@ for curve in curves:
 plt.yscale("symlog")
 plt.xlabel("epoch")
 plt.ylabel("loss of the patched listing")
-plt.xlim(0, 1000)
+plt.xlim(0, 300)
 plt.show()
 
 # %% [markdown]
