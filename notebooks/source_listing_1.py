@@ -320,7 +320,7 @@ env.observation_space.shape, env.action_space.n
 # It acts in an environment, weighs each action by what follows it, and learns the value of a state beside the policy.
 
 # %%
-from companion.value_alignment.policy_gradient import episode_returns, ppo
+from companion.value_alignment.policy_gradient import ppo
 
 
 def carts(copies):
@@ -329,24 +329,30 @@ def carts(copies):
     )
 
 
-agent = ppo(carts(32), discount=0.99, seed=0)
+agent = ppo(carts(32), discount=0.98, seed=0)
 
 
 # %% [markdown]
-# For comparison, the listing with all its loud faults repaired balances the same pole, with the five networks from above.
+# How many steps does it hold the pole, over a hundred episodes?
+# For comparison the same question goes to the five networks from above, which the listing trained once all its loud faults were repaired.
 
 
 # %%
-def greedy(network):
-    @torch.no_grad()
-    def act(observations):
-        return network(torch.as_tensor(observations)).argmax(dim=-1).numpy()
+@torch.no_grad()
+def steps_held(network, copies=100):
+    env = carts(copies)
+    seen, _ = env.reset(seed=1)
+    steps, up = np.zeros(copies), np.ones(copies, dtype=bool)
+    while up.any():
+        action = network(torch.as_tensor(seen)).argmax(dim=1).numpy()
+        seen, _, fallen, cut_off, _ = env.step(action)
+        steps += up
+        up &= ~(fallen | cut_off)
+    return steps
 
-    return episode_returns(carts(100), act, seed=1)
 
-
-held = greedy(agent)
-listings_steps = [greedy(network).mean() for network in networks]
+held = steps_held(agent)
+listings_steps = [steps_held(network).mean() for network in networks]
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 claim(
