@@ -178,6 +178,9 @@ def test_what_was_asked_for_stands_first_and_whole_and_its_helpers_after_it():
     # The methods that nothing here calls are gone, those that something calls are not.
     assert "from_gymnasium" not in text
     assert "def states" in text
+    # Nobody writes `forward`: torch calls it where the module is called.
+    agent = snippet("rollout").partition("class ActorCritic(nn.Module)")[2]
+    assert "def forward" in agent
 
 
 def test_a_helper_keeps_its_first_line_and_its_citation():
