@@ -545,7 +545,7 @@ evidence
 # > **Value-Based Design**: Designing AI systems to incorporate human values and principles into their decision-making processes.
 #
 # A principle is a limit more often than a reward.
-# The source's listing for deep reinforcement learning has neither, as [The source's listings, run and repaired](../source_listings.ipynb) shows.
+# The source's listing for deep reinforcement learning has neither, as [Listing 1, run and repaired](../source_listing_1.ipynb) shows.
 #
 # ## References
 #
