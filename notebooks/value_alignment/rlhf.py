@@ -347,7 +347,7 @@ claim(
 
 # %% [markdown]
 # The last two rows show where the noise comes from: a constant that all scores share.
-# With the reward centred once, at the start, plain REINFORCE recovers much of its loss; with ten points added it hardly learns, although the aim is the same.
+# With the reward centred once, at the start, plain REINFORCE recovers much of its loss; with ten points added it ends farther away at its best rate than without them at its worst, although the aim is the same.
 # The leave-one-out mean removes the constant at every step, also the one that training itself adds, because the mean score rises.
 #
 # ## Best of n, at equal divergence
