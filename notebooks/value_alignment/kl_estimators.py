@@ -445,26 +445,27 @@ def third(log_pi, log_ref):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+log_three, log_ref3 = np.array([-1.0, -3.0, -2.0]), np.array([-2.0, -1.0, -2.0])
+ell = log_three - log_ref3
+wrong_thirds = {
+    "The sign of the log-ratio is turned: that estimates another divergence.": np.expm1(
+        ell
+    )
+    - ell,
+    "That is k1.": ell,
+    "That is k2.": ell**2 / 2,
+    "The control variate alone has mean zero; add the log-ratio.": np.expm1(-ell),
+    "Half of it has the wrong sign: add the log-ratio, do not subtract it.": np.expm1(
+        -ell
+    )
+    - ell,
+    "The 1 is missing: without it the mean is one too large.": np.exp(-ell) + ell,
+    "The exponent has the wrong sign: it is minus the log-ratio.": np.expm1(ell) + ell,
+}
+
+
 def check_third(attempt):
-    log_pi, log_ref = np.array([-1.0, -3.0, -2.0]), np.array([-2.0, -1.0, -2.0])
-    ell = log_pi - log_ref
-    mistakes = {
-        "The sign of the log-ratio is turned: that estimates another divergence.": np.expm1(
-            ell
-        )
-        - ell,
-        "That is k1.": ell,
-        "That is k2.": ell**2 / 2,
-        "The control variate alone has mean zero; add the log-ratio.": np.expm1(-ell),
-        "Half of it has the wrong sign: add the log-ratio, do not subtract it.": np.expm1(
-            -ell
-        )
-        - ell,
-        "The 1 is missing: without it the mean is one too large.": np.exp(-ell) + ell,
-        "The exponent has the wrong sign: it is minus the log-ratio.": np.expm1(ell)
-        + ell,
-    }
-    check_answer(attempt(log_pi, log_ref), np.expm1(-ell) + ell, mistakes)
+    check_answer(attempt(log_three, log_ref3), np.expm1(-ell) + ell, wrong_thirds)
 
 
 check_third(third)
@@ -497,32 +498,31 @@ def gradient_of_k2(p, ratio):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+p3 = np.array([0.5, 0.3, 0.2])
+ratio3 = np.log(p3) - np.log([0.2, 0.2, 0.6])
+gradient3 = p3 * (ratio3 - p3 @ ratio3)
+wrong_gradients = {
+    "The other strings' share is missing: a logit also lowers all the others.": p3
+    * ratio3,
+    "You weighted the mean log-ratio equally; the strings are drawn with p.": p3
+    * (ratio3 - ratio3.mean()),
+    "That is the gradient of k1, which is zero.": np.zeros(3),
+    "That is the second half of k3, the divergence the other way round.": p3
+    - p3 / np.exp(ratio3),
+    "Twice as much: the half before the square belongs to k2.": 2 * gradient3,
+    "The weight p is missing.": ratio3 - p3 @ ratio3,
+    "The sign is turned.": -gradient3,
+    "The derivative of the square brings a 2, which cancels the half.": gradient3 / 2,
+    "That is k2 as a score, in the reward; in the loss k2 is differentiated.": p3
+    * (ratio3**2 / 2 - p3 @ ratio3**2 / 2),
+    "A string's own logit is only a part; every other string lowers it, too.": p3
+    * (1 - p3)
+    * ratio3,
+}
+
+
 def check_gradient_of_k2(attempt):
-    p = np.array([0.5, 0.3, 0.2])
-    ratio = np.log(p) - np.log([0.2, 0.2, 0.6])
-    mistakes = {
-        "The other strings' share is missing: a logit also lowers all the others.": p
-        * ratio,
-        "You weighted the mean log-ratio equally; the strings are drawn with p.": p
-        * (ratio - ratio.mean()),
-        "That is the gradient of k1, which is zero.": np.zeros(3),
-        "That is the second half of k3, the divergence the other way round.": p
-        - p / np.exp(ratio),
-        "Twice as much: the half before the square belongs to k2.": 2
-        * p
-        * (ratio - p @ ratio),
-        "The weight p is missing.": ratio - p @ ratio,
-        "The sign is turned.": -p * (ratio - p @ ratio),
-        "The derivative of the square brings a 2, which cancels the half.": p
-        * (ratio - p @ ratio)
-        / 2,
-        "That is k2 as a score, in the reward; in the loss k2 is differentiated.": p
-        * (ratio**2 / 2 - p @ ratio**2 / 2),
-        "A string's own logit is only a part; every other string lowers it, too.": p
-        * (1 - p)
-        * ratio,
-    }
-    check_answer(attempt(p, ratio), p * (ratio - p @ ratio), mistakes)
+    check_answer(attempt(p3, ratio3), gradient3, wrong_gradients)
 
 
 check_gradient_of_k2(gradient_of_k2)
@@ -559,21 +559,14 @@ def check_corrected(attempt):
     logits = (4 * torch.rand(1024, generator=g, dtype=torch.float64)).requires_grad_()
     first, second = (half.numpy() for half in two_halves(logits, "k3"))
     k1_first = two_halves(logits, "k1")[0].numpy()
-    right = np.array([first + second, first + second - k1_first])
-    mistakes = {
-        "That is the second half alone, the loss without the ratio.": np.array(
-            [second, second - k1_first]
-        ),
-        "That is the first half alone, k3 in the reward.": np.array(
-            [first, first - k1_first]
-        ),
-        "The product rule adds the halves, it does not multiply them.": np.array(
-            [first * second, first * second - k1_first]
-        ),
-        "The product rule adds the halves, it does not subtract them.": np.array(
-            [first - second, first - second - k1_first]
-        ),
+    wrong = {
+        "That is the second half alone, the loss without the ratio.": second,
+        "That is the first half alone, k3 in the reward.": first,
+        "The product rule adds the halves, it does not multiply them.": first * second,
+        "The product rule adds the halves, it does not subtract them.": first - second,
     }
+    mistakes = {why: np.array([x, x - k1_first]) for why, x in wrong.items()}
+    right = np.array([first + second, first + second - k1_first])
     check_answer(attempt(first, second, k1_first), right, mistakes)
 
 

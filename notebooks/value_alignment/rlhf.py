@@ -528,25 +528,25 @@ def advantages(R):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+R4 = np.array([1.0, 2.0, 6.0, -3.0])
+others4 = (R4.sum() - R4) / 3
+wrong_advantages = {
+    "Your mean includes the string itself, so the gradient shrinks by (n - 1)/n.": R4
+    - R4.mean(),
+    "You divided by n, but there are n - 1 others.": R4 - (R4.sum() - R4) / 4,
+    "That is the baseline; subtract it from the score.": others4,
+    "You subtracted the sum of the others; divide it by how many they are.": R4
+    - 3 * others4,
+    "The sum that you divided by n - 1 still includes the string itself.": R4
+    - R4.sum() / 3,
+    "The sign is turned: a score above the others' mean must count as positive.": others4
+    - R4,
+    "Dividing by the spread is another method (GRPO).": (R4 - R4.mean()) / R4.std(),
+}
+
+
 def check_advantages(attempt):
-    R = np.array([1.0, 2.0, 6.0, -3.0])
-    mistakes = {
-        "Your mean includes the string itself, so the gradient shrinks by (n - 1)/n.": R
-        - R.mean(),
-        "You divided by n, but there are n - 1 others.": R - (R.sum() - R) / 4,
-        "That is the baseline; subtract it from the score.": (R.sum() - R) / 3,
-        "You subtracted the sum of the others; divide it by how many they are.": R
-        - (R.sum() - R),
-        "The sum that you divided by n - 1 still includes the string itself.": R
-        - R.sum() / 3,
-        "The sign is turned: a score above the others' mean must count as positive.": (
-            R.sum() - R
-        )
-        / 3
-        - R,
-        "Dividing by the spread is another method (GRPO).": (R - R.mean()) / R.std(),
-    }
-    check_answer(attempt(R), R - (R.sum() - R) / 3, mistakes)
+    check_answer(attempt(R4.copy()), R4 - others4, wrong_advantages)
 
 
 check_advantages(advantages)
