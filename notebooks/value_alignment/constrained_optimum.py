@@ -77,7 +77,7 @@ figure_style()
 #
 # **Guess before you look**: for how many of them does the best policy's cost lie between 0.1 and 0.85?
 
-# %% mystnb={"figure": {"caption": "Left: the grid; the short way crosses the hazard and the long way goes around it. Right: what policies spend and earn. Dots are the best policies for 201 penalties, the line is the best reward within each limit, and the star is the best within the limit one half.", "name": "fig-constrained-optimum"}, "image": {"alt": "Left: a grid of five by five cells with S on the left and G on the right in the fourth row and a column of three hazards between them; one arrow goes straight through, another around the top of the hazards. Right: reward against cost. The dots lie in two groups, at costs up to 0.09 and from 0.9 on. A straight line joins the two groups, and the star lies on it above cost one half."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Left: the grid; the short way crosses a hazard, H, and the long way (dashed) goes around all three. Right: what policies spend and earn. Dots are the best policies for 201 penalties, the line is the best reward within each limit, and the star is the best within the limit one half.", "name": "fig-constrained-optimum"}, "image": {"alt": "Left: a grid of five by five cells with S on the left and G on the right in the fourth row and a column of three hazards between them; a line goes straight through, a dashed one around the top of the hazards. Right: reward against cost. The dots lie in two groups, at costs up to 0.09 and from 0.9 on. A straight line joins the two groups, and the star lies on it above cost one half."}} tags=["hide-input"]
 mdp, cost, start = hazard_grid()
 
 

@@ -88,7 +88,7 @@ for name, colour, line in (("mean", "grey", ":"), ("best", "green", "--")):
     left.axhline(level, color=COLOURS[colour], linestyle=line, label=f"{name} rule")
 left.set(xlabel="answers", ylabel="squared distance (m²)", ylim=(0, None))
 left.set_title("A wish, learnt from clips")
-left.legend()
+left.legend(loc="upper right", bbox_to_anchor=(1, 0.94))
 pairs, rms = np.array(error["pairs"]), np.array(error["rms"])
 right.loglog(np.repeat(pairs, rms.shape[1]), rms.ravel(), ".", color=COLOURS["sky"])
 line = np.sqrt((rms[0] ** 2).mean()) * np.sqrt(pairs[0] / pairs)
@@ -433,6 +433,7 @@ table(["constant", "20 steps against 20", "20 against 15, padded"], rows)
 # **Who is harmed when it fails**: those whose judgement the reward was to carry, such as patients whose question got the answer that looks most confident, because the people who compared it could not check it either.
 #
 # **In production** use `choix` or R's BradleyTerry2 for tables of items, and TRL's `RewardTrainer` for language models.
+# What such a reward makes of a language model is in [RLHF](rlhf.ipynb), and how to train one on the pairs without a reward model in [Direct preference optimization](direct_preference_optimization.ipynb).
 
 # %% [markdown]
 # ## Exercise 1: an interval for a difference
