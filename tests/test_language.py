@@ -82,6 +82,13 @@ def test_a_random_language_is_a_markov_chain():
     assert float((first[0] - first[1]).abs().max()) > 0.01
 
 
+def test_the_first_letter_has_a_law_of_its_own():
+    p = random_language(3, 2, seeded(1)).exp().reshape(3, 3)
+    first = p.sum(dim=1)
+    for letter in range(3):
+        assert float((p[letter] / first[letter] - first).abs().max()) > 0.01
+
+
 def test_sharpness_bounds_the_odds_and_zero_is_uniform():
     log_p = random_language(4, 3, seeded(), sharpness=0)
     np.testing.assert_allclose(log_p, -3 * math.log(4), rtol=10 * 9 * EPS)
@@ -286,6 +293,16 @@ def test_the_ends_of_the_unit_interval_draw_letters_that_have_probability(
         assert logits[int(drawn[0])] > -1e4
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_sum_of_probabilities_that_rounds_below_one_draws_no_letter_beyond_the_last(
+    seed, monkeypatch
+):
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, 1 - 2**-24))
+    u = np.random.default_rng(seed).random(1000)
+    drawn = sample_strings(Table(u.tolist(), length=1), 1, seeded())
+    assert int(drawn) < 1000
+
+
 def test_sampling_leaves_the_model_as_it_found_it():
     model = tiny().train()
     before = [p.clone() for p in model.parameters()]
@@ -338,6 +355,17 @@ def test_shared_beginnings_have_the_gradient_of_the_plain_likelihood(monkeypatch
     np.testing.assert_allclose(
         seen[0], expected.detach(), rtol=0, atol=10 * 450 * EPS32 * 0.1
     )
+
+
+def test_strings_that_differ_in_the_last_letter_alone_share_one_evaluation():
+    model, rows = tiny(), []
+    model.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
+    fit_language_model(model, all_strings(3, 4), steps=2)
+    assert rows[-2:] == [27, 27]
+    rows.clear()
+    sample_strings(model, 200, seeded())
+    assert rows[0] == 1
+    assert max(rows) <= 27
 
 
 def test_only_the_proportions_of_the_weights_count():

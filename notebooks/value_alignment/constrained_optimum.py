@@ -1,6 +1,18 @@
-# %%
-# The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
-import companion
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: all,-trusted,-execution,-collapsed
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: jupytext,kernelspec,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
 
 # %% [markdown]
 # # The constrained optimum
@@ -384,7 +396,7 @@ constrained_optimum(mdp, cost, limit=0.5, start=np.eye(25)[17])
 #
 # **Strengths**: the answer is exact, comes with a proof that nothing better exists, and the limit is said in the unit of the harm itself.
 #
-# **Limits**: it needs the probabilities, all costs are expected and discounted, and the policy is best from the given start only. Without a model you learn, which is the subject of the lesson after this one.
+# **Limits**: it needs the probabilities, all costs are expected and discounted, and the policy is best from the given start only. Without a model you learn, as in [Constrained reinforcement learning](constrained_reinforcement_learning.ipynb).
 #
 # **Who is harmed when it fails**: people for whom the mean is kept by others. A limit of one wrong refusal in fifty, kept on average, may mean none for most customers and every second one for those who write in a dialect.
 #

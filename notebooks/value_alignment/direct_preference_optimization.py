@@ -165,7 +165,7 @@ table(["policy", "A", "B", "C", "loss"], rows)
 # ## The equation: the DPO loss
 #
 # The judge's preferences follow a reward $r$: the string $y^w$ is preferred to $y^l$ with probability $\sigma(r(y^w) - r(y^l))$, where $\sigma(x) = 1/(1 + e^{-x})$.
-# This is the Bradley-Terry model.
+# This is the Bradley-Terry model of [Preference learning](preference_learning.ipynb).
 # We want much reward, and each nat of divergence from the reference costs $\beta$; the policy that gets the most out of that is known, and it is called the **Gibbs policy**, derived in [RLHF](rlhf.ipynb):
 #
 # $$\pi^*(y) = \frac{\pi_{\text{ref}}(y)\, e^{r(y)/\beta}}{Z} \qquad\Longleftrightarrow\qquad r(y) = \beta \log \frac{\pi^*(y)}{\pi_{\text{ref}}(y)} + \beta \log Z.$$
@@ -203,7 +203,7 @@ show_source(dpo_loss)
 # %% [markdown]
 # ### Why both fall
 #
-# Suppose that the reference itself drew both answers of every pair, as it did here and as it usually does.
+# Suppose that the reference itself drew both answers of every pair, as it did here.
 # Then chosen and rejected answers *together* are a fair sample of the reference, so their log-ratios have the mean
 #
 # $$\sum_y \pi_{\text{ref}}(y) \log \frac{\pi(y)}{\pi_{\text{ref}}(y)} = -\mathrm{KL}(\pi_{\text{ref}} \,\|\, \pi) \le 0$$
@@ -224,13 +224,16 @@ as_rejected = 2 * p - as_chosen
 
 def falls_at(beta):
     ratio = gibbs_policy(log_p, reward, beta) - log_p
-    return [-p @ ratio, as_chosen @ ratio, as_rejected @ ratio]
+    return [p @ ratio, as_chosen @ ratio, as_rejected @ ratio, ratio.mean()]
 
 
 rows = [[f"{beta}", *falls_at(beta)] for beta in (4.0, 2.0, 1.0, 0.5, 0.25)]
-table(["price β", "KL(ref, optimum)", "chosen", "rejected"], rows, digits=2)
+table(["price β", "both", "chosen", "rejected", "both, drawn evenly"], rows, digits=2)
 
 # %% [markdown]
+# The second column is the mean of both groups, and it is negative throughout.
+# The last one takes the cause away: there the pairs are drawn from all 1024 strings alike, and at a high price both groups together *rise*.
+#
 # With a high price the preferred strings gain, and with a low one they lose, *at the optimum*, although every string among them was preferred to another.
 # The reason stands in the Gibbs policy: a string gains exactly if its reward is above $\beta \log Z$, which for a low price is nearly the best reward of all, while a preferred string only had to win against one other.
 # So before you call a fall a failure, subtract the optimum's own.

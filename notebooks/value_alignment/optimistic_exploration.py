@@ -272,7 +272,7 @@ table(["rows", "last dive only", "all dives again", "planner"], rows)
 claim(
     "The same learner with a memory needs at most 2N dives, like the planner.",
     all(
-        0 < min(planned[n]) and max(tries[n, True] + planned[n]) <= 2 * n for n in sizes
+        min(planned[n]) > 0 and max(tries[n, True] + planned[n]) <= 2 * n for n in sizes
     )
     and all(max(tries[n, False]) > 2 * n for n in (10, 20)),
     over="5 seeds each at N = 5, 10, 20; without the memory it needs more at 10 and 20",

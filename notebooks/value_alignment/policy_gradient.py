@@ -66,7 +66,6 @@ from companion.mdp import (
 from companion.value_alignment.policy_gradient import (
     ActorCritic,
     clipped_loss,
-    episode_returns,
     gae,
     policy_gradient,
     ppo,
@@ -292,13 +291,28 @@ def cart_poles(copies):
 
 agent = ppo(cart_poles(32), discount=0.98, seed=0, steps=98_304)
 
+# %% [markdown]
+# Then a hundred new carts are steered by the action that the network finds most likely, and what each of them earns until it falls or is stopped is added up.
 
-def act(seen):
+
+# %%
+def returns(act, copies=100):
+    env = cart_poles(copies)
+    seen, _ = env.reset(seed=1)
+    total, up = np.zeros(copies), np.ones(copies, dtype=bool)
+    while up.any():
+        seen, paid, terminated, truncated, _ = env.step(act(seen))
+        total += paid * up
+        up &= ~(terminated | truncated)
+    return total
+
+
+def most_likely(seen):
     with torch.no_grad():
         return agent(torch.as_tensor(seen)).argmax(dim=1).numpy()
 
 
-held = episode_returns(cart_poles(100), act, seed=1)
+held = returns(most_likely)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 least = [run["least"] for run in learnt["right"]]
@@ -314,9 +328,7 @@ claim(
 # %%
 untrained = evidence.results["untrained"]
 searches = np.array(untrained["rules until found, steps until found"])
-rule = episode_returns(
-    cart_poles(100), lambda x: (x @ [0.05, 0.2, 1, 1] > 0).astype(int), seed=1
-)
+rule = returns(lambda seen: (seen @ [0.05, 0.2, 1, 1] > 0).astype(int))
 again = untrained["found again, mean return"]
 own = np.mean([run["mean"] for run in learnt["right"]])
 rows = [
@@ -489,7 +501,8 @@ claim(
 
 # %% [markdown]
 # The agent neglects the machine because the training program has always replaced it.
-# Its average reward while it trains does not look bad, for the program goes on replacing it, and the damage begins on the day on which nobody does.
+# Its training episodes even pay it for that: in four steps from new, neglect earns $1 + \tfrac12 + \tfrac14 + \tfrac18$ on average, and care $1 - \tfrac14 + \tfrac38 + \tfrac1{16}$.
+# So the score during training prefers the bug, and the damage begins on the day on which nobody replaces the machine.
 #
 # > **Often believed, and wrong**
 # >
@@ -596,16 +609,12 @@ def check_three_advantages(attempt):
 
     errors = r + g * np.append(V[1:], last) - V
     mistakes = {
-        "You took the time limit for an end: something would have followed.": returns(0)
-        - V,
+        "A time limit is no end: something would have followed.": returns(0) - V,
         "Those are the returns; subtract what the critic said.": returns(last),
         "Those are the errors of one step, which is lambda = 0.": errors,
-        "The value after the limit lies a step ahead, so discount it.": returns(
-            last / g
-        )
+        "Discount the value after the limit: it lies a step ahead.": returns(last / g)
         - V,
-        "The sign is turned: an advantage is the return less the value.": V
-        - returns(last),
+        "An advantage is the return less the value.": V - returns(last),
     }
     check_answer(attempt(r, V, last, g), returns(last) - V, mistakes)
 

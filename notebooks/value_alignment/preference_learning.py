@@ -234,7 +234,7 @@ claim(
 )
 
 # %% [markdown]
-# What becomes of them when many people answer, who want different things, is another question.
+# What becomes of them when many people answer, who want different things, is the subject of the next lesson, [Preference aggregation](preference_aggregation.ipynb).
 #
 # ## A standard environment: a reward model for CartPole
 #
@@ -615,7 +615,7 @@ Markdown(
     "The book's fit is less able than choix and BradleyTerry2: it knows no ties of "
     "their own kind, no advantage of the first place, no rankings of more than two. "
     f"Against choix's quickest function its worst case is {slowest}, where choix's "
-    f"time is {dense[slowest]:.1f} of ours, which includes two kinds of standard errors "
+    f"time is {dense[slowest]:.2f} of ours, which includes two kinds of standard errors "
     "that choix does not give. The preference loss takes imitation "
     f"{evidence.results['loss']['ratio']:.0f} times as long, because it loops over pairs."
 )
@@ -629,7 +629,7 @@ lines.append(
         evidence.results["loss"]["ratio"],
     ]
 )
-table(["work", "compared with", "its time / ours"], lines, digits=1)
+table(["work", "compared with", "its time / ours"], lines, digits=2)
 
 # %% tags=["hide-output"]
 evidence

@@ -245,6 +245,7 @@ table(["policy", "reward", "divergence", "says most often"], rows, digits=1)
 #
 # The gradient of $J$ is the mean of $R\, \nabla_\theta \log \pi_\theta(x)$ (REINFORCE).
 # A number $b$ may be subtracted from $R$ without changing that mean, because $\sum_x \pi_\theta(x) \nabla_\theta \log \pi_\theta(x) = \nabla_\theta 1 = 0$, as long as $b$ has not looked at $x$.
+# For the same reason the derivative of $R$ itself, which is $-\beta \nabla_\theta \log \pi_\theta$, drops out.
 # The mean score of the *other* strings has not, and it costs nothing (RLOO):
 #
 # $$A_i = R_i - \frac{1}{n-1} \sum_{j \ne i} R_j, \qquad \nabla_\theta J \approx \frac1n \sum_i A_i\, \nabla_\theta \log \pi_\theta(x_i).$$
@@ -461,6 +462,8 @@ claim(
 #
 # **Limits.** The optimum is only as good as the reward: a reward model that errs somewhere has the policy pushed there.
 # The closed form is a statement about all distributions; a network that cannot express $\pi^*$, or a run that stops early, ends elsewhere, and on a real model you will not know how far.
+#
+# Where else the divergence can be put, and what goes wrong there, is the next lesson, [KL estimators](kl_estimators.ipynb).
 #
 # **Who is harmed when it fails**: users of a model whose reward was learnt from people unlike them, because training makes that reward's taste the model's, and the fluent text hides it.
 #
