@@ -525,26 +525,26 @@ def zermelos(s):
     return won / (n / (s[:, None] + s)).sum(axis=1)
 
 
+zermelo_slips = {
+    "These are the solution's scores; stop after the given rounds.": fit.scores,
+    "n counts the comparisons both ways, w + w.T, not the wins.": rounds(
+        lambda s: won / (citations / (s[:, None] + s)).sum(axis=1)
+    ),
+    "Divide the wins by the sum; you multiplied by it.": rounds(
+        lambda s: won * (n / (s[:, None] + s)).sum(axis=1)
+    ),
+    "One round too many.": rounds(zermelos, 4),
+    "One round too few.": rounds(zermelos, 2),
+    "You summed the losses; the wins of an item stand in its row.": rounds(
+        lambda s: citations.sum(axis=0) / (n / (s[:, None] + s)).sum(axis=1)
+    ),
+    "These are the strengths; their logarithms are wanted.": np.exp(rounds(zermelos)),
+}
+
+
 def check_zermelo(attempt):
-    mistakes = {
-        "These are the solution's scores; stop after the given rounds.": fit.scores,
-        "n counts the comparisons both ways, w + w.T, not the wins.": rounds(
-            lambda s: won / (citations / (s[:, None] + s)).sum(axis=1)
-        ),
-        "Divide the wins by the sum; you multiplied by it.": rounds(
-            lambda s: won * (n / (s[:, None] + s)).sum(axis=1)
-        ),
-        "One round too many.": rounds(zermelos, 4),
-        "One round too few.": rounds(zermelos, 2),
-        "You summed the losses; the wins of an item stand in its row.": rounds(
-            lambda s: citations.sum(axis=0) / (n / (s[:, None] + s)).sum(axis=1)
-        ),
-        "These are the strengths; their logarithms are wanted.": np.exp(
-            rounds(zermelos)
-        ),
-    }
     right = rounds(zermelos)
-    check_answer(attempt(citations, 3), right, mistakes)
+    check_answer(attempt(citations, 3), right, zermelo_slips)
 
 
 check_zermelo(zermelo)
@@ -592,17 +592,13 @@ def check_careless(attempt):
     right = np.array([minus_log(z, 0.1), minus_log(z, 0.0)])
     other = np.array([minus_log(-z, 0.1), minus_log(-z, 0.0)])
     full = [-np.log(0.9 * expit(z) + 0.1), right[1]]
+    whole = [-np.log(expit(z) + 0.05), right[1]]
+    naive = [right[0], np.where(z == -1000, np.inf, right[1])]
     mistakes = {
         "A random answer prefers the first half of the time only: m/2, not m.": full,
         "You left out the careless answers.": [right[1], right[1]],
-        "At z = -1000 and m = 0 your p is zero; stay with logarithms all the way.": [
-            right[0],
-            np.where(z == -1000, np.inf, right[1]),
-        ],
-        "A random answer replaces the other one: the sigmoid counts 1 - m.": [
-            -np.log(expit(z) + 0.05),
-            right[1],
-        ],
+        "At z = -1000 and m = 0 your p is zero; stay with logarithms all the way.": naive,
+        "A random answer replaces the other one: the sigmoid counts 1 - m.": whole,
         "The sign: a loss is positive.": -right,
         "That is the loss of the other answer.": other,
     }
