@@ -117,7 +117,7 @@ class Algorithms(Page):
         of = [lesson] if lesson else [x for x in known if module in x.modules]
         says = nodes.paragraph(classes=["where"])
         says += [
-            nodes.literal("", module),
+            breakable(nodes.literal("", module)),
             nodes.Text(", taught in " if lesson else ""),
         ]
         if of and not lesson:

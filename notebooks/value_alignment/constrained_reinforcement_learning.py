@@ -80,7 +80,7 @@ figure_style()
 #
 # **Guess before you look**: where do the two of them come to rest?
 
-# %% mystnb={"figure": {"caption": "A policy and the price of its cost, each answering the other with exact values, over 1000 steps. Left: cost and price. Right: cost and reward; the dashed line is what the best policies earn within each limit, the diamond is the average of all undamped policies.", "name": "fig-constrained-reinforcement-learning"}, "image": {"alt": "Left: in the plane of cost and price the undamped path runs round and round a loop about the point of cost 0.5 and price 0.18, and the damped path spirals into that point. Right: in the plane of cost and reward both paths come from the right; the undamped one then swings to and fro along the dashed line between cost 0.2 and 0.8, the damped one ends in the star at cost 0.5, and the diamond lies close to the star."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "A policy and the price of its cost, each answering the other with exact values, over 1000 steps. Left: cost and price. Right: cost and reward; the dashed line is what the best policies earn within each limit, and the diamond is the average of all undamped policies. In both panels the star is the optimum within the limit one half.", "name": "fig-constrained-reinforcement-learning"}, "image": {"alt": "Left: in the plane of cost and price the undamped path runs round and round a loop about the point of cost 0.5 and price 0.18, and the damped path spirals into that point. Right: in the plane of cost and reward both paths come from below, at cost 0.7; the undamped one then swings to and fro along the dashed line between cost 0.2 and 0.8, the damped one ends in the star at cost 0.5, and the diamond lies close to the star."}} tags=["hide-input"]
 mdp, cost, start = hazard_grid()
 star = constrained_optimum(mdp, cost, 0.5, start)
 limits = np.linspace(0, 1, 51)
@@ -104,7 +104,7 @@ right.plot(star.cost, star.value, "*", color=COLOURS["red"], markersize=12)
 right.set(xlabel="discounted cost", ylabel="discounted reward")
 right.set(xlim=(0, 1.2), ylim=(0.62, 0.84))
 right.set_title("Cost and reward")
-right.legend(loc="lower right")
+right.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]

@@ -88,7 +88,7 @@ for name, colour, line in (("mean", "grey", ":"), ("best", "green", "--")):
     left.axhline(level, color=COLOURS[colour], linestyle=line, label=f"{name} rule")
 left.set(xlabel="answers", ylabel="squared distance (m²)", ylim=(0, None))
 left.set_title("A wish, learnt from clips")
-left.legend()
+left.legend(loc="upper right", bbox_to_anchor=(1, 0.94))
 pairs, rms = np.array(error["pairs"]), np.array(error["rms"])
 right.loglog(np.repeat(pairs, rms.shape[1]), rms.ravel(), ".", color=COLOURS["sky"])
 line = np.sqrt((rms[0] ** 2).mean()) * np.sqrt(pairs[0] / pairs)

@@ -73,7 +73,7 @@ figure_style()
 #
 # **Guess before you look**: if you try every weight, to how many of the ten treasures can you make it go?
 
-# %% mystnb={"figure": {"caption": "The ten treasures of both published maps of Deep Sea Treasure: what each is worth, and how many steps it takes. Up and to the left is better. Filled points are best for some weights; the line is what a coin between the two ends brings on average.", "name": "fig-value-based-design"}, "image": {"alt": "Two panels. Left, the concave map: ten points that rise slowly and then steeply, from 1 treasure after 1 step to 124 after 19. Only the first and the last are filled; the line that joins them passes above the other eight. Right, the convex map: ten points that rise steeply and then slowly. All but one are filled, and all lie above the line."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "The ten treasures of both published maps of Deep Sea Treasure: what each is worth, and how many steps it takes. Up and to the left is better. Filled points are best for some weights; the line is what a coin between the two ends brings on average.", "name": "fig-value-based-design"}, "image": {"alt": "Two panels. Left, the concave map: ten points that rise slowly and then steeply, from 1 treasure after 1 step to 124 after 19. Only the first and the last are filled; the line that joins them passes above the other eight. Right, the convex map: ten points that rise steeply and then slowly. All but one are filled, and all between the two ends lie above the line that joins them."}} tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.8))
 fronts, ranges = {}, {}
 for axis, layout in zip(axes, ("concave", "convex")):
