@@ -303,6 +303,14 @@ def test_a_sum_of_probabilities_that_rounds_below_one_draws_no_letter_beyond_the
     assert int(drawn) < 1000
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_model_of_any_precision_draws_its_own_letters_alone(dtype, monkeypatch):
+    # The largest u rounds to one in half precision, where no sum lies above it.
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, 1 - 2**-24))
+    drawn = sample_strings(tiny().to(dtype), 4, seeded())
+    assert int(drawn.max()) < 3
+
+
 def test_sampling_leaves_the_model_as_it_found_it():
     model = tiny().train()
     before = [p.clone() for p in model.parameters()]
@@ -398,6 +406,11 @@ def test_the_watcher_sees_every_step_and_the_end():
     assert seen == [0, 1, 2, 3]
 
 
+def test_a_fit_that_diverges_says_so():
+    with pytest.raises(RuntimeError, match="the model diverged: lower learning_rate"):
+        fit_language_model(tiny(), all_strings(3, 4), steps=5, learning_rate=1e38)
+
+
 def test_fitting_works_inside_inference_mode():
     model = tiny()
     before = model.place.detach().clone()
@@ -432,6 +445,12 @@ def test_fitting_works_inside_inference_mode():
         (lambda: tiny()(torch.zeros(0, 4).long()), ValueError, r"shape \(N, L\)"),
         (lambda: tiny()(torch.zeros(4, 0).long()), ValueError, r"shape \(N, L\)"),
         (lambda: tiny()(torch.zeros(1, 5).long()), ValueError, "at most 4 letters"),
+        (
+            lambda: tiny()(torch.tensor([[0, 3]])),  # would be read as the beginning
+            ValueError,
+            "letters from 0 to 2, got 0 to 3",
+        ),
+        (lambda: tiny()(torch.tensor([[0, 9]])), ValueError, "got 0 to 9"),
         (lambda: token_log_probs(tiny(), "aba"), TypeError, "strings must be a tensor"),
         (
             lambda: token_log_probs(tiny(), torch.tensor([[0, 3]])),
@@ -476,6 +495,13 @@ def test_bad_arguments_are_named(call, error, message):
             "weights must be a tensor of 1",
         ),
         (torch.tensor([[1]]), [1.0], {}, ValueError, "weights must be a tensor of 1"),
+        (
+            torch.tensor([[1]]),
+            torch.ones(1, dtype=torch.complex64),
+            {},
+            ValueError,
+            "weights must be a tensor of 1",
+        ),
         (torch.tensor([[1]]), torch.zeros(1), {}, ValueError, "not all zero"),
         (
             torch.tensor([[1], [2]]),

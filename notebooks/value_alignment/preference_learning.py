@@ -437,6 +437,7 @@ table(["constant", "20 steps against 20", "20 against 15, padded"], rows)
 # **Who is harmed when it fails**: those whose judgement the reward was to carry, such as patients whose question got the answer that looks most confident, because the people who compared it could not check it either.
 #
 # **In production** use `choix` or R's BradleyTerry2 for tables of items, and TRL's `RewardTrainer` for language models.
+# What such a reward makes of a language model is in [RLHF](rlhf.ipynb), and how to train one on the pairs without a reward model in [Direct preference optimization](direct_preference_optimization.ipynb).
 
 # %% [markdown]
 # ## Exercise 1: an interval for a difference
