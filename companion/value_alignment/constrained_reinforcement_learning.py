@@ -89,7 +89,7 @@ class DampedMultiplier:
 
     def __call__(self, cost: float) -> float:
         """Return the price of a policy that costs so much, and move the multiplier."""
-        excess = cost - self.limit
+        excess = check_number("cost", cost) - self.limit
         price = max(0.0, self.value + self.damping * excess)
         self.value = max(0.0, self.value + self.rate * excess)
         return price

@@ -208,8 +208,8 @@ def clipped_loss(
     >>> clipped_loss(torch.tensor([0.5]).log(), torch.tensor([0.25]).log(), torch.tensor([1.0]))
     tensor(-1.2000)
     """
-    if not log_probs.shape == old_log_probs.shape == advantages.shape:
-        raise ValueError("all tensors must have one shape")
+    if not log_probs.shape == old_log_probs.shape == advantages.shape != (0,):
+        raise ValueError("all tensors must have one shape, and not be empty")
     ratio = (log_probs - old_log_probs).exp()
     gain = ratio * advantages
     if clip is not None:
@@ -241,7 +241,7 @@ def normalised(advantages: torch.Tensor) -> torch.Tensor:
     centred = advantages - advantages.mean()
     spread = centred.square().mean().sqrt()
     noise = len(advantages) * torch.finfo(advantages.dtype).eps
-    told = spread > noise * advantages.abs().max()
+    told = ~(spread <= noise * advantages.abs().max())  # so that NaN stays NaN
     return torch.where(told, centred / spread, 0.0)
 
 

@@ -347,6 +347,7 @@ def run(env=None, discount=0.9, price=lambda cost: 0.0, seed=0, **changed):
         (lambda: iterated(steps=1.0), TypeError, "steps must be an integer"),
         (lambda: DampedMultiplier(np.nan, 0.1), ValueError, "limit must be finite"),
         (lambda: DampedMultiplier(None, 0.1), TypeError, "limit must hold"),
+        (lambda: DampedMultiplier(0.5, 0.1)(np.nan), ValueError, "cost must be finite"),
         (lambda: DampedMultiplier(0.5, -0.1), ValueError, "rate must lie in"),
         (lambda: DampedMultiplier(0.5, 1, -1), ValueError, "damping must lie in"),
         (lambda: DampedMultiplier(0.5, 1, 1, -1), ValueError, "value must lie in"),

@@ -541,6 +541,16 @@ def test_equal_advantages_are_normalised_to_zero(number, count):
     assert not normalised(torch.full((count,), number)).any()
 
 
+def test_advantages_that_are_no_numbers_are_not_taken_for_equal_ones():
+    assert normalised(torch.tensor([1.0, torch.nan, 2.0])).isnan().all()
+
+
+def test_the_clipped_loss_of_nothing_is_refused():
+    nothing = torch.zeros(0)
+    with pytest.raises(ValueError, match="not be empty"):
+        clipped_loss(nothing, nothing, nothing)
+
+
 @pytest.mark.parametrize("size", [0.0, 0.1, 1e6, -3e-9])
 def test_equal_advantages_say_nothing_and_leave_the_policy_as_it_was(size):
     def same(batch, advantages, returns):
