@@ -136,7 +136,7 @@ class TinyTransformer(nn.Module):
     ------
     TypeError, ValueError
         If an argument has the wrong type or is out of range; so does a call with anything but int64 strings of 1
-        to `length` letters.
+        to `length` of its letters.
 
     References
     ----------
@@ -185,6 +185,8 @@ class TinyTransformer(nn.Module):
     def forward(self, strings: torch.Tensor) -> torch.Tensor:
         """Return the logits of every next letter."""
         _check_strings("strings", strings, self.length)
+        # The index after the last letter would be taken for the beginning.
+        _check_letters(strings, self.letters)
         # Shifted by one, so that position t sees the letters before t.
         before = nn.functional.pad(strings[:, :-1], (1, 0), value=self.letters)
         x = nn.functional.embedding(before, self.letter)  # (N, L, width)
@@ -229,11 +231,7 @@ def token_log_probs(model: nn.Module, strings: torch.Tensor) -> torch.Tensor:
     """
     _check_strings("strings", strings)
     log_probs = model(strings).log_softmax(dim=-1)
-    if int(strings.min()) < 0 or int(strings.max()) >= log_probs.shape[-1]:
-        raise ValueError(
-            f"strings must hold letters from 0 to {log_probs.shape[-1] - 1}, "
-            f"got {int(strings.min())} to {int(strings.max())}"
-        )
+    _check_letters(strings, log_probs.shape[-1])
     chosen: torch.Tensor = log_probs.gather(2, strings[:, :, None]).squeeze(2)
     return chosen
 
@@ -316,7 +314,10 @@ def sample_strings(
     for t in range(length):
         # Letter t is still zero everywhere, and the model does not look at it.
         begun, row = strings[:, : t + 1].unique(dim=0, return_inverse=True)
-        below = model(begun)[:, -1].softmax(dim=-1).cumsum(dim=-1)[row]
+        # At least float32: half precision would round some u up to one.
+        logits = model(begun)[:, -1]
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        below = logits.softmax(dim=-1).cumsum(dim=-1)[row]
         if not bool(below.isfinite().all()):
             raise RuntimeError("the model's logits are not finite")
         u = torch.rand((count, 1), generator=generator, device=generator.device)
@@ -367,6 +368,8 @@ def fit_language_model(
     ------
     TypeError, ValueError
         If an argument has the wrong type or shape, or a number is out of range.
+    RuntimeError
+        If the model diverges.
 
     References
     ----------
@@ -397,6 +400,8 @@ def fit_language_model(
             (-(share * model(begun).log_softmax(dim=-1)).sum()).backward()
             optimiser.step()
             schedule.step()
+    if not all(bool(p.isfinite().all()) for p in model.parameters()):
+        raise RuntimeError("the model diverged: lower learning_rate")
     if watch is not None:
         watch(steps, model)
     return model
@@ -406,10 +411,10 @@ def _next_letters(
     strings: torch.Tensor, weights: torch.Tensor | None, letters: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The distinct beginnings, and of each position's next letters the share of the total weight."""
-    if int(strings.min()) < 0 or int(strings.max()) >= letters:
-        raise ValueError(f"strings must hold letters from 0 to {letters - 1}")
+    _check_letters(strings, letters)
     w = torch.ones(len(strings)) if weights is None else weights
-    if not isinstance(w, torch.Tensor) or w.shape != strings.shape[:1]:
+    real = isinstance(w, torch.Tensor) and not w.is_complex()
+    if not real or w.shape != strings.shape[:1]:
         raise ValueError(f"weights must be a tensor of {len(strings)} numbers")
     total = w.double().sum()
     if not (bool((w >= 0).all()) and 0 < float(total) < torch.inf):
@@ -444,4 +449,13 @@ def _check_strings(name: str, value: object, longest: int | None = None) -> None
     if longest is not None and value.shape[1] > longest:
         raise ValueError(
             f"{name} must have at most {longest} letters, got {value.shape[1]}"
+        )
+
+
+def _check_letters(strings: torch.Tensor, letters: int) -> None:
+    """Refuse strings with a letter that the alphabet does not have."""
+    low, high = int(strings.min()), int(strings.max())
+    if low < 0 or high >= letters:
+        raise ValueError(
+            f"strings must hold letters from 0 to {letters - 1}, got {low} to {high}"
         )

@@ -263,7 +263,8 @@ def _shortened(node: ast.stmt, called: set[str]) -> set[int]:
         if isinstance(child, ast.ClassDef):
             for item in child.body:
                 name = getattr(item, "name", "__")
-                if not name.startswith("__") and name not in called:
+                # torch calls `forward` where the module is called.
+                if not name.startswith("__") and name not in {*called, "forward"}:
                     gone |= set(range(_first_line(item), (item.end_lineno or 0) + 1))
     return gone
 

@@ -20,7 +20,7 @@
 # Debugging a reward: three faults that stop a policy-gradient program, one that turns its numbers into NaN, and three that nobody would notice.
 #
 # Five researchers read the rewards that published work had given to learning cars, and put eight simple questions to each.
-# They found flaws in nearly all of them, and nothing in the training had complained {cite}`knox2023`.
+# They found flaws in nearly all of them, in work that had passed peer review {cite}`knox2023`.
 #
 # The first program of the [source document](../book/source_document.md) is called value-based design, and its reward is the sine of a random number.
 # On this page it is run as it was printed, fails in front of you, and is repaired fault by fault; [listing 3](source_listing_3.ipynb) has a page of its own.
@@ -84,7 +84,7 @@ for curve in curves:
 plt.yscale("symlog")
 plt.xlabel("epoch")
 plt.ylabel("loss of the patched listing")
-plt.xlim(0, 1000)
+plt.xlim(0, 300)
 plt.show()
 
 # %% [markdown]
@@ -320,7 +320,7 @@ env.observation_space.shape, env.action_space.n
 # It acts in an environment, weighs each action by what follows it, and learns the value of a state beside the policy.
 
 # %%
-from companion.value_alignment.policy_gradient import episode_returns, ppo
+from companion.value_alignment.policy_gradient import ppo
 
 
 def carts(copies):
@@ -329,24 +329,30 @@ def carts(copies):
     )
 
 
-agent = ppo(carts(32), discount=0.99, seed=0)
+agent = ppo(carts(32), discount=0.98, seed=0)
 
 
 # %% [markdown]
-# For comparison, the listing with all its loud faults repaired balances the same pole, with the five networks from above.
+# How many steps does it hold the pole, over a hundred episodes?
+# For comparison the same question goes to the five networks from above, which the listing trained once all its loud faults were repaired.
 
 
 # %%
-def greedy(network):
-    @torch.no_grad()
-    def act(observations):
-        return network(torch.as_tensor(observations)).argmax(dim=-1).numpy()
+@torch.no_grad()
+def steps_held(network, copies=100):
+    env = carts(copies)
+    seen, _ = env.reset(seed=1)
+    steps, up = np.zeros(copies), np.ones(copies, dtype=bool)
+    while up.any():
+        action = network(torch.as_tensor(seen)).argmax(dim=1).numpy()
+        seen, _, fallen, cut_off, _ = env.step(action)
+        steps += up
+        up &= ~(fallen | cut_off)
+    return steps
 
-    return episode_returns(carts(100), act, seed=1)
 
-
-held = greedy(agent)
-listings_steps = [greedy(network).mean() for network in networks]
+held = steps_held(agent)
+listings_steps = [steps_held(network).mean() for network in networks]
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 claim(

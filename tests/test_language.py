@@ -82,6 +82,13 @@ def test_a_random_language_is_a_markov_chain():
     assert float((first[0] - first[1]).abs().max()) > 0.01
 
 
+def test_the_first_letter_has_a_law_of_its_own():
+    p = random_language(3, 2, seeded(1)).exp().reshape(3, 3)
+    first = p.sum(dim=1)
+    for letter in range(3):
+        assert float((p[letter] / first[letter] - first).abs().max()) > 0.01
+
+
 def test_sharpness_bounds_the_odds_and_zero_is_uniform():
     log_p = random_language(4, 3, seeded(), sharpness=0)
     np.testing.assert_allclose(log_p, -3 * math.log(4), rtol=10 * 9 * EPS)
@@ -286,6 +293,24 @@ def test_the_ends_of_the_unit_interval_draw_letters_that_have_probability(
         assert logits[int(drawn[0])] > -1e4
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_sum_of_probabilities_that_rounds_below_one_draws_no_letter_beyond_the_last(
+    seed, monkeypatch
+):
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, 1 - 2**-24))
+    u = np.random.default_rng(seed).random(1000)
+    drawn = sample_strings(Table(u.tolist(), length=1), 1, seeded())
+    assert int(drawn) < 1000
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_a_model_of_any_precision_draws_its_own_letters_alone(dtype, monkeypatch):
+    # The largest u rounds to one in half precision, where no sum lies above it.
+    monkeypatch.setattr(torch, "rand", lambda shape, **_: torch.full(shape, 1 - 2**-24))
+    drawn = sample_strings(tiny().to(dtype), 4, seeded())
+    assert int(drawn.max()) < 3
+
+
 def test_sampling_leaves_the_model_as_it_found_it():
     model = tiny().train()
     before = [p.clone() for p in model.parameters()]
@@ -340,6 +365,17 @@ def test_shared_beginnings_have_the_gradient_of_the_plain_likelihood(monkeypatch
     )
 
 
+def test_strings_that_differ_in_the_last_letter_alone_share_one_evaluation():
+    model, rows = tiny(), []
+    model.register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
+    fit_language_model(model, all_strings(3, 4), steps=2)
+    assert rows[-2:] == [27, 27]
+    rows.clear()
+    sample_strings(model, 200, seeded())
+    assert rows[0] == 1
+    assert max(rows) <= 27
+
+
 def test_only_the_proportions_of_the_weights_count():
     strings = all_strings(3, 4)
     w = torch.rand(81, generator=seeded(), dtype=torch.float64)
@@ -368,6 +404,11 @@ def test_the_watcher_sees_every_step_and_the_end():
         tiny(), all_strings(3, 4), steps=3, watch=lambda step, model: seen.append(step)
     )
     assert seen == [0, 1, 2, 3]
+
+
+def test_a_fit_that_diverges_says_so():
+    with pytest.raises(RuntimeError, match="the model diverged: lower learning_rate"):
+        fit_language_model(tiny(), all_strings(3, 4), steps=5, learning_rate=1e38)
 
 
 def test_fitting_works_inside_inference_mode():
@@ -404,6 +445,12 @@ def test_fitting_works_inside_inference_mode():
         (lambda: tiny()(torch.zeros(0, 4).long()), ValueError, r"shape \(N, L\)"),
         (lambda: tiny()(torch.zeros(4, 0).long()), ValueError, r"shape \(N, L\)"),
         (lambda: tiny()(torch.zeros(1, 5).long()), ValueError, "at most 4 letters"),
+        (
+            lambda: tiny()(torch.tensor([[0, 3]])),  # would be read as the beginning
+            ValueError,
+            "letters from 0 to 2, got 0 to 3",
+        ),
+        (lambda: tiny()(torch.tensor([[0, 9]])), ValueError, "got 0 to 9"),
         (lambda: token_log_probs(tiny(), "aba"), TypeError, "strings must be a tensor"),
         (
             lambda: token_log_probs(tiny(), torch.tensor([[0, 3]])),
@@ -448,6 +495,13 @@ def test_bad_arguments_are_named(call, error, message):
             "weights must be a tensor of 1",
         ),
         (torch.tensor([[1]]), [1.0], {}, ValueError, "weights must be a tensor of 1"),
+        (
+            torch.tensor([[1]]),
+            torch.ones(1, dtype=torch.complex64),
+            {},
+            ValueError,
+            "weights must be a tensor of 1",
+        ),
         (torch.tensor([[1]]), torch.zeros(1), {}, ValueError, "not all zero"),
         (
             torch.tensor([[1], [2]]),

@@ -82,7 +82,9 @@ def index(app: Sphinx) -> list[dict[str, Any]]:
         found.append(
             {
                 "page": name,
-                "kind": kind.rpartition("/")[2].removeprefix("source_").rstrip("_0123456789"),
+                "kind": kind.rpartition("/")[2]
+                .removeprefix("source_")
+                .rstrip("_0123456789"),
                 "title": app.env.titles[name].astext(),
                 "about": own[name].subtitle if name in own else "",
                 "sections": sections(app.env.get_doctree(name)),

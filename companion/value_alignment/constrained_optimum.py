@@ -97,8 +97,9 @@ def constrained_optimum(
     -------
     ConstrainedOptimum
         `cost` and `multiplier` have the shape of `limit`.  Where the policy never comes its action is a guess,
-        because no limit depends on it.  At a breakpoint, where a policy that is nowhere random just spends the
-        limit, the multiplier is one of many.
+        because no limit depends on it.  The costs keep the limits up to the solver's tolerance, 1e-10 of the
+        largest cost times the horizon.  At a breakpoint, where the best policy is nowhere random and just spends
+        the limit, the multiplier is one of many.
 
     Raises
     ------
@@ -280,7 +281,8 @@ def deterministic_mixture(
 
     References
     ----------
-    Altman, E. (1999). Constrained Markov Decision Processes. Chapman and Hall. Section 6.
+    Feinberg, E. A. and Rothblum, U. G. (2012). Splitting randomized stationary policies in total-reward Markov
+    decision processes. Mathematics of Operations Research 37(1), 129-153.
 
     Examples
     --------

@@ -52,17 +52,14 @@ class DampedMultiplier:
 
     .. math:: u_t = [\lambda_t + \kappa\, e_t]_+, \qquad \lambda_{t+1} = [\lambda_t + \eta\, e_t]_+.
 
-    The multiplier :math:`\lambda` alone (:math:`\kappa = 0`) answers what has been exceeded so far, which is too
-    late.  The damping :math:`\kappa` answers what is exceeded now.  Control theory calls them I and P.
+    The multiplier :math:`\lambda` adds up what has been exceeded (I control), the damping answers the present (P).
 
     Parameters
     ----------
     limit : float
         :math:`d`.
-    rate : float
-        :math:`\eta \ge 0`, in units of price per unit of cost.
-    damping : float
-        :math:`\kappa \ge 0`, in the same unit.
+    rate, damping : float
+        :math:`\eta` and :math:`\kappa`, in units of price per unit of cost, not negative.
     value : float
         The first :math:`\lambda \ge 0`; with ``rate=0`` it stays a fixed weight.
 
@@ -73,14 +70,10 @@ class DampedMultiplier:
 
     References
     ----------
-    Platt, J. C. and Barr, A. H. (1987). Constrained differential optimization. NeurIPS.
-    Stooke, A., Achiam, J. and Abbeel, P. (2020). Responsive safety in reinforcement learning by PID Lagrangian
-    methods. ICML.
+    Stooke, A., Achiam, J. and Abbeel, P. (2020). Responsive safety in RL by PID Lagrangian methods. ICML.
 
     Examples
     --------
-    Called with the cost of the policy it returns the price that the policy should answer.
-
     >>> price = DampedMultiplier(limit=0.5, rate=0.1, damping=0.2)
     >>> [round(price(cost), 3) for cost in (1.0, 1.0, 0.5, 0.0)]
     [0.1, 0.15, 0.1, 0.0]

@@ -204,6 +204,8 @@ def dpo(
     TypeError, ValueError
         If the answers are no int64 tensors of one shape, a number is out of range, or the policy diverges so far
         that its log-probabilities are not finite.
+    RuntimeError
+        If the last step takes it that far.
 
     References
     ----------
@@ -255,6 +257,8 @@ def dpo(
             optimiser.zero_grad(set_to_none=True)
             loss(*tokens.chunk(2), *(f[rows] for f in frozen), beta).backward()
             optimiser.step()
+    if not all(bool(p.isfinite().all()) for p in policy.parameters()):
+        raise RuntimeError("the policy diverged: lower learning_rate")
     if watch is not None:
         watch(steps, policy)
     return policy

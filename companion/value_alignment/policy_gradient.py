@@ -33,7 +33,6 @@ __all__ = [
     "ActorCritic",
     "Rollout",
     "clipped_loss",
-    "episode_returns",
     "gae",
     "normalised",
     "policy_gradient",
@@ -520,15 +519,12 @@ def ppo(
     steps: int = 100_000,
     horizon: int = 64,
     lam: float = 0.95,
-    clip: float | None = 0.2,
-    epochs: int = 8,
-    minibatch: int = 256,
     learning_rate: float = 2e-3,
-    entropy: float = 0.0,
     baseline: bool = True,
     hidden: Sequence[int] = (64, 64),
     device: str = "cpu",
     watch: Callable[[int, ActorCritic, Rollout], None] | None = None,
+    **update: Any,
 ) -> ActorCritic:
     r"""Learn a policy by proximal policy optimisation in a vector environment.
 
@@ -550,14 +546,8 @@ def ppo(
         Steps of each copy between two updates.
     lam : float
         :math:`\lambda` of `gae`, from 0 to 1.
-    clip : float or None
-        As of `ppo_update`, like the next two.
-    epochs, minibatch : int
-        Passes over each rollout, and steps per step of the optimiser.
     learning_rate : float
         Of Adam at the start; it falls to 0 in a straight line.
-    entropy : float
-        As of `ppo_update`.
     baseline : bool
         Whether the critic's value is subtracted from the return.  Without it the critic serves only to say what
         would have followed where an episode was cut off.
@@ -567,6 +557,8 @@ def ppo(
         Where the agent lives.
     watch : callable, optional
         Called as ``watch(steps, agent, rollout)`` after each rollout, before the agent learns from it.
+    **update : Any
+        `clip`, `epochs`, `minibatch` and `entropy` of `ppo_update`.
 
     Returns
     -------
@@ -603,11 +595,6 @@ def ppo(
     size = horizon * env.num_envs
     steps = check_integer("steps", steps, size)
     check_number("lam", lam, 0, 1)
-    if clip is not None:
-        check_number("clip", clip, 0, ends="()")
-    check_integer("epochs", epochs, 1)
-    check_integer("minibatch", minibatch, 1)
-    check_number("entropy", entropy, 0, ends="[)")
     rate = check_number("learning_rate", learning_rate, 0, ends="()")
 
     # Also inside a caller's inference_mode, where no gradient would be recorded.
@@ -627,18 +614,8 @@ def ppo(
             advantages = gae(batch.rewards, values, after, *flags, discount, lam)
             returns = advantages + values
             optimiser.param_groups[0]["lr"] = rate * (1 - done * size / steps)
-            ppo_update(
-                agent,
-                optimiser,
-                batch,
-                advantages if baseline else returns,
-                returns,
-                generator,
-                clip=clip,
-                epochs=epochs,
-                minibatch=minibatch,
-                entropy=entropy,
-            )
+            weights = advantages if baseline else returns
+            ppo_update(agent, optimiser, batch, weights, returns, generator, **update)
     if not all(p.isfinite().all() for p in agent.parameters()):
         raise RuntimeError("the network diverged: lower learning_rate")
     return agent.eval()
@@ -702,57 +679,6 @@ def reinforce(
     options |= {"learning_rate": learning_rate, "baseline": baseline}
     whole: dict[str, Any] = {"lam": 1.0, "clip": None, "epochs": 1, "minibatch": 2**62}
     return ppo(env, discount, seed, **whole, **options)
-
-
-def episode_returns(
-    env: gymnasium.vector.VectorEnv[Any, Any, Any],
-    act: Callable[[NDArray[Any]], NDArray[Any]],
-    seed: int,
-    limit: int = 10_000,
-) -> NDArray[np.float64]:
-    """Return what each copy's first episode pays in total, not discounted.
-
-    Parameters
-    ----------
-    env : gymnasium.vector.VectorEnv
-        N copies.
-    act : callable
-        Maps the observations (N, ...) to the actions (N,).
-    seed : int
-        Seeds the environment.
-    limit : int
-        Most steps; an environment that does not end its episodes is refused.
-
-    Returns
-    -------
-    (N,) ndarray
-        One sum of rewards per copy.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of range.
-    RuntimeError
-        If an episode has not ended within `limit` steps.
-
-    Examples
-    --------
-    Push the cart towards where the pole falls:
-
-    >>> env = gymnasium.make_vec("CartPole-v1", 5, vectorization_mode="vector_entry_point")
-    >>> episode_returns(env, lambda x: (x @ [0.05, 0.2, 1, 1] > 0).astype(int), seed=0)
-    array([500., 500., 500., 500., 500.])
-    """
-    limit = check_integer("limit", limit, 1)
-    total, running = np.zeros(_copies(env)), np.ones(_copies(env), dtype=bool)
-    observation, _ = env.reset(seed=check_seed("seed", seed))
-    for _ in range(limit):
-        observation, reward, terminated, truncated, _ = env.step(act(observation))
-        total += np.where(running, reward, 0.0)
-        running &= ~(terminated | truncated)
-        if not running.any():
-            return total
-    raise RuntimeError(f"{running.sum()} episodes have not ended in {limit} steps")
 
 
 def _tensor(values: Any, device: torch.device) -> torch.Tensor:

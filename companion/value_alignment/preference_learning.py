@@ -268,7 +268,7 @@ def fit_reward(
     The first clip has the larger numbers, and is preferred.
 
     >>> clips = torch.tensor([[[[2.0], [1.0]], [[0.0], [1.0]]]])
-    >>> reward = fit_reward(nn.Linear(1, 1), clips, torch.tensor([0]), seed=0, epochs=500)
+    >>> reward = fit_reward(nn.Linear(1, 1), clips, torch.tensor([0]), seed=0, learning_rate=0.1)
     >>> bool(reward.weight > 0)
     True
     """

@@ -37,7 +37,7 @@ Loss = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], torch.Tensor]
 def readability(strings: torch.Tensor) -> torch.Tensor:
     r"""Return how well each string over the letters a, e, n, t reads: the reward of this book's small language.
 
-    One point for each vowel beside a consonant, and one if the string ends as it began.
+    One point wherever a vowel and a consonant stand side by side, and one if the string ends as it began.
 
     Parameters
     ----------
@@ -328,7 +328,8 @@ def policy_gradient_loss(
     R = reward - beta * (log_probs.detach() - reference_log_probs)
     # R - (sum - R) / (n - 1) is n / (n - 1) times R minus the mean of all.
     A = (R - R.mean()) * (len(R) / (len(R) - 1)) if baseline else R
-    return -(A * log_probs).mean()
+    # Detached: neither the reference nor a learnt reward is trained by it.
+    return -(A.detach() * log_probs).mean()
 
 
 def rlhf(

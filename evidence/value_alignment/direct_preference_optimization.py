@@ -44,6 +44,7 @@ PEERS = ["trl", "transformers"]
 SEEDS = range(5)
 TUNING = (100, 101)  # languages that no result is taken from
 RATES = (1e-4, 3e-4, 1e-3, 3e-3)
+TABLE_RATES = (3e-3, 1e-2, 3e-2, 1e-1)  # one number per string moves less per step
 PAIRS, BATCH, BETA, UPDATES = 1000, 128, 0.5, 300
 WATCHED = (0, 10, 25, 50, 100, 200, 400, 800, 1600)
 STRINGS = all_strings(4, 5)
@@ -331,12 +332,15 @@ def climbed(
 def tuned(cases: list[Case]) -> dict[str, float]:
     """For each method the rate of best exact value (reward minus beta times KL) on the tuning languages."""
 
-    def best(made: Callable[[Case, float], torch.Tensor]) -> float:
+    def best(
+        made: Callable[[Case, float], torch.Tensor],
+        among: tuple[float, ...] = RATES,
+    ) -> float:
         values = [
             np.mean([case.judged(made(case, rate))["value"] for case in cases])
-            for rate in RATES
+            for rate in among
         ]
-        return RATES[int(np.argmax(values))]
+        return among[int(np.argmax(values))]
 
     rates = {
         name: best(
@@ -351,6 +355,9 @@ def tuned(cases: list[Case]) -> dict[str, float]:
     )
     rewards = {case.seed: fitted_reward(case, rates["reward"]) for case in cases}
     rates["gradient"] = best(lambda case, rate: climbed(case, rewards[case.seed], rate))
+    rates["table"] = best(
+        lambda case, rate: free_table(case, rate, UPDATES), TABLE_RATES
+    )
     return rates
 
 
@@ -366,6 +373,7 @@ def methods(case: Case, rates: dict[str, float]) -> dict[str, dict[str, float]]:
         "dpo": case.judged(
             log_probs(case.trained(dpo_loss, learning_rate=rates["dpo"]))
         ),
+        "table": case.judged(free_table(case, rates["table"], UPDATES)),
         "reward and gradient": case.judged(climbed(case, reward, rates["gradient"])),
         "reward and its optimum": case.judged(its_optimum(case, reward)),
     }
@@ -383,21 +391,38 @@ def path(case: Case) -> dict[str, dict[str, float]]:
     return rows
 
 
-def tabular(case: Case) -> dict[str, dict[str, float]]:
+def free_table(
+    case: Case,
+    rate: float,
+    steps: int,
+    watch: Callable[[int, torch.Tensor], None] = lambda step, log_pi: None,
+) -> torch.Tensor:
     """The same loss on one free number per string, from the reference, with every pair in every step."""
-    rows: dict[str, dict[str, float]] = {}
     scores = case.log_ref.clone().requires_grad_(True)
-    optimiser = torch.optim.Adam([scores], lr=0.01)
+    optimiser = torch.optim.Adam([scores], lr=rate)
     ref = case.log_ref[:, None]
     w, l = case.chosen, case.rejected  # noqa: E741
-    for step in range(WATCHED[-1] + 1):
+    for step in range(steps):
         log_pi = scores.log_softmax(dim=0)
-        if step in WATCHED:
-            rows[str(step)] = case.judged(log_pi.detach())
+        watch(step, log_pi.detach())
         optimiser.zero_grad()
         pi = log_pi[:, None]
         dpo_loss(pi[w], pi[l], ref[w], ref[l], BETA).backward()
         optimiser.step()
+    log_pi = scores.detach().log_softmax(dim=0)
+    watch(steps, log_pi)
+    return log_pi
+
+
+def tabular(case: Case) -> dict[str, dict[str, float]]:
+    """The free table on its way, at one learning rate."""
+    rows: dict[str, dict[str, float]] = {}
+
+    def watch(step: int, log_pi: torch.Tensor) -> None:
+        if step in WATCHED:
+            rows[str(step)] = case.judged(log_pi)
+
+    free_table(case, 0.01, WATCHED[-1], watch)
     return rows
 
 

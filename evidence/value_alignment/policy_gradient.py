@@ -18,7 +18,6 @@ from companion.mdp import MDP, policy_iteration, policy_value
 from companion.value_alignment.policy_gradient import (
     ActorCritic,
     Rollout,
-    episode_returns,
     gae,
     ppo,
     ppo_update,
@@ -54,6 +53,21 @@ class DoneIsDone(gymnasium.vector.VectorWrapper):
     def step(self, actions: Any) -> Any:
         seen, reward, terminated, truncated, info = super().step(actions)
         return seen, reward, terminated | truncated, truncated & False, info
+
+
+def episode_returns(
+    env: Any, act: Callable[[Any], Any], seed: int, longest: int = 500
+) -> Any:
+    """What each copy's first episode pays."""
+    seen, _ = env.reset(seed=seed)
+    total, running = np.zeros(env.num_envs), np.ones(env.num_envs, dtype=bool)
+    for _ in range(longest):
+        seen, reward, terminated, truncated, _ = env.step(act(seen))
+        total += np.where(running, reward, 0.0)
+        running &= ~(terminated | truncated)
+    if running.any():
+        raise AssertionError(f"an episode is longer than {longest} steps")
+    return total
 
 
 def score(policy: Callable[[torch.Tensor], torch.Tensor], seed: int) -> list[float]:

@@ -1,6 +1,18 @@
-# %%
-# The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
-import companion
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: all,-trusted,-execution,-collapsed
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: jupytext,kernelspec,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
 
 # %% [markdown]
 # # The constrained optimum
@@ -65,7 +77,7 @@ figure_style()
 #
 # **Guess before you look**: for how many of them does the best policy's cost lie between 0.1 and 0.85?
 
-# %% mystnb={"figure": {"caption": "Left: the grid; the short way crosses the hazard and the long way goes around it. Right: what policies spend and earn. Dots are the best policies for 201 penalties, the line is the best reward within each limit, and the star is the best within the limit one half.", "name": "fig-constrained-optimum"}, "image": {"alt": "Left: a grid of five by five cells with S on the left and G on the right in the fourth row and a column of three hazards between them; one arrow goes straight through, another around the top of the hazards. Right: reward against cost. The dots lie in two groups, at costs up to 0.09 and from 0.9 on. A straight line joins the two groups, and the star lies on it above cost one half."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Left: the grid; the short way crosses a hazard, H, and the long way (dashed) goes around all three. Right: what policies spend and earn. Dots are the best policies for 201 penalties, the line is the best reward within each limit, and the star is the best within the limit one half.", "name": "fig-constrained-optimum"}, "image": {"alt": "Left: a grid of five by five cells with S on the left and G on the right in the fourth row and a column of three hazards between them; a line goes straight through, a dashed one around the top of the hazards. Right: reward against cost. The dots lie in two groups, at costs up to 0.09 and from 0.9 on. A straight line joins the two groups, and the star lies on it above cost one half."}} tags=["hide-input"]
 mdp, cost, start = hazard_grid()
 
 
@@ -109,15 +121,29 @@ plt.show()
 # Not one of them.
 # As the penalty grows the policy jumps from the short way to the long way, and the whole stretch between is out of reach, although the star shows that you can have it.
 
+
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
+def jump(mdp, cost, limit, start, optimum):
+    """Costs of the two policies that one price makes best, both of them."""
+    _, pair = deterministic_mixture(mdp, optimum.policy, start)
+    price = optimum.multiplier
+    spent, earned = np.array([sums(p, mdp, cost, start) for p in pair]).T
+    best = dual_value(mdp, cost, limit, price, start) - price * limit
+    np.testing.assert_allclose(earned - price * spent, best, rtol=1e-9)
+    return sorted(spent)
+
+
+less, more = jump(mdp, cost, 0.5, start, star)
 claim(
-    "No penalty gives a cost between 0.1 and 0.85, and the optimum within the limit "
-    "spends one half.",
+    "No penalty singles out a policy that costs between 0.1 and 0.85, and the optimum "
+    "within the limit spends one half.",
     bool(
         not ((dots[:, 0] > 0.1) & (dots[:, 0] < 0.85)).any()
+        and less < 0.1
+        and more > 0.85
         and abs(star.cost - 0.5) < 1e-9
     ),
-    over="the 201 plotted penalties, and those between them by theorem: the cost never rises with the penalty",
+    over="the 201 plotted penalties, and all others by theorem: the cost never rises with the penalty, and one penalty makes both ends of the gap best",
 )
 
 # %% [markdown]
@@ -188,7 +214,7 @@ show_source(constrained_optimum)
 # %% [markdown]
 # ## Why one coin: a vertex of the program
 #
-# A linear program has a solution in a vertex, and a vertex has no more positive entries than the program has lines: one for each of the $S$ states and one for the limit.
+# A linear program has a solution in a vertex, a corner of what its lines allow, and a vertex has no more positive entries than the program has lines: one for each of the $S$ states and one for the limit.
 # Every state that is visited needs a positive entry of its own, so one is left over at most.
 # The policy tosses a coin **in one state at most**, and with $K$ limits in $K$ states.
 
@@ -202,11 +228,11 @@ table(["where a coin is tossed", *actions], rows, digits=3)
 # State 15 is the start S, so the robot decides there whether it goes up and around or straight on.
 # If it slips and is back at the start, it tosses again.
 #
-# No coin at all is needed where the limit happens to be exactly what some policy without randomness spends, or where the limit does not bind.
+# No coin at all is needed where the limit is exactly what the best policy for some penalty spends, or where the limit does not bind.
 #
 # ## The multiplier: what one more unit of cost is worth
 #
-# Suppose that the cost has a price $\lambda \ge 0$, and that you are paid for the limit.
+# Suppose that each unit of cost has a price $\lambda \ge 0$, and that the whole limit at this price, $\lambda\, d_{\max}$, is paid to you in advance.
 # The best that you can then do is the **dual function**
 #
 # $$g(\lambda) = \max_\pi\; J_r(\pi) - \lambda\,\big(J_c(\pi) - d_{\max}\big),$$
@@ -228,7 +254,12 @@ worst = agreement["largest difference"]
 claim(
     "The linear program, the least of the dual function and another library's "
     "interior-point solver agree to 1e-9, and no policy is random in two states.",
-    bool(max(worst.values()) < 1e-9 and abs(star.bound - star.value) < 1e-9),
+    bool(
+        max(worst.values()) < 1e-9
+        and abs(star.bound - star.value) < 1e-9
+        and agreement["random in one state"] <= agreement["processes"]
+        and coins.size == 1
+    ),
     over=f"{agreement['processes']} random processes, recorded, and this grid",
 )
 
@@ -296,19 +327,22 @@ rows = [
 table(["within the limit 0.02", ""], rows, digits=4)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
+less, more = jump(walk, falls, 0.02, foot, limited)
 many = np.arange(0, 1001, 5)
 fallen = np.array(
     [walked(policy_iteration(penalised(walk, falls, w)).policy)[0] for w in many]
 )
 claim(
-    "No fine gives a walker that falls, but less than 0.05 times per walk; the limit "
-    "0.02 is kept, in fewer steps than by the fine that is large enough.",
+    "No fine singles out a walker that falls, but less than 0.05 times per walk; the "
+    "limit 0.02 is kept, in fewer steps than by the fine that is large enough.",
     bool(
         not ((fallen > 1e-9) & (fallen < 0.05)).any()
+        and less < 1e-9
+        and more > 0.05
         and abs(limited.cost - 0.02) < 1e-9
         and -limited.value < walked(policies[-1])[1]
     ),
-    over="fines 0, 5, ..., 1000",
+    over="fines 0, 5, ..., 1000, and all others by the theorem above",
 )
 
 # %% [markdown]
@@ -354,6 +388,7 @@ claim(
         abs(weights @ spent - 0.02) < 1e-9
         and per_step @ spent < 0.004
         and walked(swapped)[0] > 0.04
+        and worst["mixture"] < 1e-9
     ),
     over="this cliff; the first half on 100 random processes as well, recorded",
 )
@@ -371,10 +406,10 @@ constrained_optimum(mdp, cost, limit=0.5, start=np.eye(25)[17])
 # > **Often believed, and wrong**
 # >
 # > "If the penalty is large enough, the limit is kept."
-# > **It is kept, and the rest of the reward with it is thrown away.** Penalties jump over what lies between, as both worlds of this page show.
+# > **It is kept, and you give up more reward than the limit asks for.** Penalties jump over what lies between, as both worlds of this page show.
 # >
 # > "The optimal policy of a decision process needs no randomness."
-# > **With a limit it needs a coin in one state**, except at breakpoints. Whoever evaluates the likeliest action alone evaluates another policy.
+# > **With a limit it needs a coin in one state**, except at breakpoints and where the limit does not bind. Whoever evaluates the likeliest action alone evaluates another policy.
 # >
 # > "A policy within its limit never does worse than the limit."
 # > **The limit is a mean over episodes.** A single one may cost much more. What must never happen calls for a [shield](../robustness/shielding.ipynb).
@@ -384,7 +419,7 @@ constrained_optimum(mdp, cost, limit=0.5, start=np.eye(25)[17])
 #
 # **Strengths**: the answer is exact, comes with a proof that nothing better exists, and the limit is said in the unit of the harm itself.
 #
-# **Limits**: it needs the probabilities, all costs are expected and discounted, and the policy is best from the given start only. Without a model you learn, which is the subject of the lesson after this one.
+# **Limits**: it needs the probabilities, all costs are expected and discounted, and the policy is best from the given start only. Without a model you learn, as in [Constrained reinforcement learning](constrained_reinforcement_learning.ipynb).
 #
 # **Who is harmed when it fails**: people for whom the mean is kept by others. A limit of one wrong refusal in fifty, kept on average, may mean none for most customers and every second one for those who write in a dialect.
 #
@@ -410,6 +445,11 @@ def mix(c1, r1, c2, r2, limit):
 def check_mix(attempt):
     mistakes = {
         "That is the share of the first policy.": [0.75, 0.85, 0.75],
+        "Your share forgets that the first policy costs something, too.": [
+            1 / 3,
+            0.6,
+            0.75,
+        ],
         "The price is reward per cost; yours is cost per reward.": [0.25, 0.55, 4 / 3],
         "Right share, but the reward is that of the second policy alone.": [
             0.25,
@@ -459,11 +499,15 @@ def check_price_of(attempt):
     mistakes = {
         "You lower the price where the limit is broken; raise it there.": [0.0, 0.0],
         "You raise the price where the limit is kept; lower it there.": [10.0, 10.0],
-        "You return the cost at the end; the price is asked for.": [
-            float(sums(policy_iteration(penalised(mdp, cost, p + 1e-9)).policy)[0])
-            for p in expected
-        ],
     }
+    ends = [
+        [sums(policy_iteration(penalised(mdp, cost, p + h)).policy) for p in expected]
+        for h in (-1e-9, 1e-9)
+    ]
+    for (first, second), name in zip(ends, ("below", "above")):
+        for k, what in enumerate(("cost", "reward")):
+            said = f"You return the {what} {name} the price; the price is asked for."
+            mistakes[said] = [float(first[k]), float(second[k])]
     check_answer(None if None in answers else answers, expected, mistakes, 1e-6)
 
 

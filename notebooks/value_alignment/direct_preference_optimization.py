@@ -15,9 +15,6 @@
 # ---
 
 # %% [markdown]
-#
-
-# %% [markdown]
 # # Direct preference optimization
 #
 # DPO and IPO: learning from preferences without a reward model.
@@ -27,7 +24,7 @@
 #
 # **How can an answer that was preferred become less probable, and who receives what it loses?**
 #
-# If you fine-tune a language model on preferences you will probably use DPO, and on its first evening you will see this happen in your own curves.
+# If you fine-tune a language model on preferences you will probably use DPO, and you may see this in your own curves on the first evening.
 # Some of it is how it should be and some of it is a fault, and a training curve alone does not tell you which.
 # A language of 1024 strings does, because there the exact optimum can be drawn beside the curve.
 # What it shows about the *loss* is exact; about large models it claims nothing.
@@ -80,13 +77,13 @@ figure_style()
 # ## The answer in a picture
 #
 # The language is that of [RLHF](rlhf.ipynb): four letters, *a*, *e*, *n* and *t*, and strings of five of them.
-# A string earns a point for each vowel beside a consonant, and one more if it ends as it began, so "tenet" earns five.
+# A string earns a point wherever a vowel and a consonant stand side by side, and one more if it ends as it began, so "tenet" earns five.
 # A small transformer, the **reference**, speaks the language; it wrote 1000 pairs of strings, and in each pair a judge preferred one, usually the one with more points.
 # DPO then trains a copy of the reference on those pairs, 128 of them per update.
 #
 # **Guess before you look**: during that training, does the probability of the preferred strings rise?
 
-# %% mystnb={"figure": {"caption": "DPO at a price of 0.5 on five languages, recorded. Left: the mean logarithm of how much more probable the strings of the pairs have become; bands go from the least to the most. Dashed: the same for the exact optimum that DPO aims at. Right: by how many percentage points the probability of all strings that stand in no pair lies above the optimum's, one line for each language, for the network and for a table with one free number per string, trained on the same loss.", "name": "fig-direct-preference-optimization"}, "image": {"alt": "Two panels over 10 to 1600 updates. Left: both curves fall from zero, the rejected strings' faster. Each crosses its dashed line, at about minus 1.6 and minus 3.1, after 300 to 400 updates and goes on to about minus 3.5 and minus 6.4. Right: the network's five lines start between 27 points below the optimum and 3 above it and all end above it, by 2 to 18 points. The table's five lines fall and all end below it, by 1 to 37 points."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "DPO at a price of 0.5 on five languages, at one learning rate (0.001), recorded. Left: the mean logarithm of how much more probable the strings of the pairs have become; bands go from the least to the most. Dashed: the same for the exact optimum that DPO aims at. Right: by how many percentage points the probability of all strings that stand in no pair lies above the optimum's, one line for each language, for the network and for a table with one free number per string, trained on the same loss.", "name": "fig-direct-preference-optimization"}, "image": {"alt": "Two panels over 10 to 1600 updates. Left: both curves fall from zero, the rejected strings' faster. Each crosses its dashed line, at about minus 1.6 and minus 3.1, after 300 to 400 updates and goes on to about minus 3.5 and minus 6.4. Right: the network's five lines start between 27 points below the optimum and 3 above it and all end above it, by 2 to 18 points. The table's five lines fall and all end below it, by 1 to 37 points."}} tags=["hide-input"]
 evidence = recorded("value_alignment/direct_preference_optimization")
 found = evidence.results["language"]
 looks = [step for step in found["path"] if step != "0"]
@@ -121,7 +118,7 @@ plt.show()
 # Both fall, the preferred strings and the others.
 # (These are means of logarithms over the pairs, as training tools log them; single strings may well gain.)
 # But the dashed lines lie below zero, too: at this price even the very best policy lowers the preferred strings, so a fall alone is no fault.
-# What *is* a fault is on the right of the crossing, where training goes on falling although the optimum does not ask for it.
+# What *is* a fault lies to the right of the crossing, where the curves go on falling although the optimum does not ask for it.
 # And in the right panel two learners with the same loss and the same pairs disagree about the strings that nobody compared.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -143,6 +140,7 @@ claim(
 # Let the reference give three answers A, B and C the probabilities 1/2, 1/4 and 1/4, and let one person have said that A is better than B.
 # DPO wants the *odds* of A against B to grow, compared with the reference's, and it looks at nothing else.
 # Here are two policies that both make them four times as large.
+# The loss, which the next section derives, is computed from that factor alone.
 
 # %%
 reference_abc = torch.tensor([0.5, 0.25, 0.25])
@@ -165,7 +163,7 @@ table(["policy", "A", "B", "C", "loss"], rows)
 # ## The equation: the DPO loss
 #
 # The judge's preferences follow a reward $r$: the string $y^w$ is preferred to $y^l$ with probability $\sigma(r(y^w) - r(y^l))$, where $\sigma(x) = 1/(1 + e^{-x})$.
-# This is the Bradley-Terry model.
+# This is the Bradley-Terry model of [Preference learning](preference_learning.ipynb).
 # We want much reward, and each nat of divergence from the reference costs $\beta$; the policy that gets the most out of that is known, and it is called the **Gibbs policy**, derived in [RLHF](rlhf.ipynb):
 #
 # $$\pi^*(y) = \frac{\pi_{\text{ref}}(y)\, e^{r(y)/\beta}}{Z} \qquad\Longleftrightarrow\qquad r(y) = \beta \log \frac{\pi^*(y)}{\pi_{\text{ref}}(y)} + \beta \log Z.$$
@@ -203,7 +201,7 @@ show_source(dpo_loss)
 # %% [markdown]
 # ### Why both fall
 #
-# Suppose that the reference itself drew both answers of every pair, as it did here and as it usually does.
+# Suppose that the reference itself drew both answers of every pair, as it did here.
 # Then chosen and rejected answers *together* are a fair sample of the reference, so their log-ratios have the mean
 #
 # $$\sum_y \pi_{\text{ref}}(y) \log \frac{\pi(y)}{\pi_{\text{ref}}(y)} = -\mathrm{KL}(\pi_{\text{ref}} \,\|\, \pi) \le 0$$
@@ -224,13 +222,16 @@ as_rejected = 2 * p - as_chosen
 
 def falls_at(beta):
     ratio = gibbs_policy(log_p, reward, beta) - log_p
-    return [-p @ ratio, as_chosen @ ratio, as_rejected @ ratio]
+    return [p @ ratio, as_chosen @ ratio, as_rejected @ ratio, ratio.mean()]
 
 
 rows = [[f"{beta}", *falls_at(beta)] for beta in (4.0, 2.0, 1.0, 0.5, 0.25)]
-table(["price β", "KL(ref, optimum)", "chosen", "rejected"], rows, digits=2)
+table(["price β", "both", "chosen", "rejected", "both, drawn evenly"], rows, digits=2)
 
 # %% [markdown]
+# The second column is the mean of both groups, and it is negative throughout.
+# The last one takes the cause away: there the pairs are drawn from all 1024 strings alike, and at a high price both groups together *rise*.
+#
 # With a high price the preferred strings gain, and with a low one they lose, *at the optimum*, although every string among them was preferred to another.
 # The reason stands in the Gibbs policy: a string gains exactly if its reward is above $\beta \log Z$, which for a low price is nearly the best reward of all, while a preferred string only had to win against one other.
 # So before you call a fall a failure, subtract the optimum's own.
@@ -302,10 +303,11 @@ show_source(dpo)
 
 # %% [markdown]
 # How good is that, beside what else one could do with the same pairs?
-# Each rival gets 300 updates, of 128 pairs or 256 strings, and a learning rate chosen among the same four, on two other languages, by the exact objective.
+# Each rival gets 300 updates, of 128 pairs or 256 strings, and the best of four learning rates, chosen on two other languages by the exact objective.
+# (That is the mean reward minus β times KL, the divergence $\mathrm{KL}(\pi \,\|\, \pi_{\text{ref}})$; it is the other direction that stands in the equation above.)
 # *Cloning* raises the preferred strings and forgets the others.
-# The *free table* takes all pairs in each of 400 steps.
-# The *reward model* is the same network, trained for half of the updates to score the pairs; the other half is a policy gradient against its scores.
+# The *free table* takes all pairs in each step, and its four rates are larger, because one number moves one string.
+# The *reward model* is the same network, trained for half of the updates to score the pairs; the other half is the [policy gradient](rlhf.ipynb) against its scores.
 # (Its learning rate falls to zero, as in the package's `rlhf`; the others' stay.)
 # The last line replaces that half by the exact optimum of those scores, which nobody could compute on a real model.
 
@@ -319,18 +321,11 @@ names = {
     "reward and gradient": "reward model, policy gradient",
     "reward and its optimum": "reward model, its exact optimum",
 }
-recorded_methods = found["methods"] | {"table": found["tabular"]["400"]}
-methods = {
-    name: {key: np.array(v) for key, v in recorded_methods[name].items()}
-    for name in names
-}
 rows = []
 for name, label in names.items():
-    m = methods[name]
-    means = [m[key].mean() for key in ("reward", "kl", "value", "chosen", "rejected")]
-    rows.append(
-        [label, *(f"{v:.2f}" for v in means), f"{100 * m['unseen'].mean():.0f}"]
-    )
+    m = {key: np.mean(v) for key, v in found["methods"][name].items()}
+    means = [m[key] for key in ("reward", "kl", "value", "chosen", "rejected")]
+    rows.append([label, *(f"{v:.2f}" for v in means), f"{100 * m['unseen']:.0f}"])
 table(["", "reward", "KL", "reward − β KL", "chosen", "rejected", "unseen (%)"], rows)
 
 # %% [markdown]
@@ -343,7 +338,7 @@ table(["", "reward", "KL", "reward − β KL", "chosen", "rejected", "unseen (%)
 # ### What the loss leaves open
 #
 # The *free table* of the picture has one number for each string, so no string can profit from another one's training.
-# Among the strings that were compared some never lost, and their odds may grow for ever, because each further step lowers the loss a little; a minimum is reached only where wins lead from every string to every other one, directly or in a chain.
+# Among the strings that were compared some never lost, and their odds may grow for ever, because each further step lowers the loss a little; a minimum is reached only where wins lead from every string to every other one, directly or in a chain, as in [Preference learning](preference_learning.ipynb).
 # What they gain, all others lose, those in no pair included.
 # The network cannot raise one string alone, and what it does to strings that it never saw is its own generalisation.
 # In the case of the opening the authors trace the loss to pairs of answers that the network represents alike, and leaving such pairs out mitigated it {cite}`razin2025`.
@@ -374,7 +369,7 @@ claim(
 
 # %% [markdown]
 # Whether the network gives those strings more or less than the optimum would, depends on the language and on the hour.
-# Early it is less in most of them and later it is more in all, while after 400 updates the mean reward no longer rises.
+# Early it is less in most of them and in the end it is more in all, while from 400 to 1600 updates the mean reward gains nothing.
 
 # %% tags=["hide-input"]
 rows = []
@@ -413,7 +408,7 @@ claim(
 #
 # $$L = \frac1N \sum_{i=1}^N \Big( \log\frac{\pi(y_i^w)}{\pi_{\text{ref}}(y_i^w)} - \log\frac{\pi(y_i^l)}{\pi_{\text{ref}}(y_i^l)} - \frac{1}{2\tau} \Big)^2.$$
 #
-# Where every pair is compared equally often its optimum is a Gibbs policy, too, but for another reward: the probability with which an answer wins against a random one.
+# With endless pairs, both answers drawn from one source that draws every answer, its optimum is a Gibbs policy, too, but for another reward: the probability with which an answer beats a random one from that source.
 # On a pair that always goes the same way, DPO's margin grows with every round, and IPO's stops at $1/(2\tau)$.
 
 # %%
@@ -421,9 +416,9 @@ margins = {}
 for name, loss in (("DPO", dpo_loss), ("IPO", ipo_loss)):
     m = torch.zeros(1, 1, requires_grad=True)  # the margin, A's log-ratio over B's
     adam = torch.optim.Adam([m], lr=0.1)
+    far = torch.full((1, 1), -999.0)  # no log-probability may rise above 0
     for step in range(1, 1001):
         adam.zero_grad()
-        far = torch.full((1, 1), -999.0)
         loss(m - 999, far, far, far, 0.25).backward()
         adam.step()
         if step in (10, 100, 1000):
@@ -466,7 +461,10 @@ apart = {
 claim(
     "At an equal divergence from the reference the preferred strings fall under IPO, "
     "too, and the two losses differ by less than 0.25 in reward and in that fall.",
-    bool(max(apart.values()) < 0.25 and max(equal["ipo 1.0"]["chosen"]) < 0),
+    bool(
+        max(apart.values()) < 0.25
+        and max(equal["ipo 0.5"]["chosen"] + equal["ipo 1.0"]["chosen"]) < 0
+    ),
     over="five languages at divergences 0.5 and 1, recorded, three prices each",
 )
 
@@ -529,21 +527,22 @@ table(
 )
 
 # %% [markdown]
-# Look at what you would have watched, the loss and the share of pairs that the policy gets right: nothing there raises an alarm, because every one of these networks learns to tell the pairs apart.
+# Look at what you would have watched, how far the loss has come down and the share of pairs that the policy gets right: nothing there raises an alarm, because every one of these networks learns to tell the pairs apart.
 # Two checks do.
 # At the start the policy is the reference, so the loss must be exactly $\log 2 = 0.693$, which finds the forgotten reference.
 # And the logits that score a token must stay the same when you change that token, which finds the missing shift.
+# The mean passes both; here it acts as a price five times lower, so what gives it away is a divergence larger than you meant to pay for.
 #
 # > **Often believed, and wrong**
 # >
 # > "The preferred answers lose probability, so the training has failed."
-# > **At a low price the exact optimum lowers them, too.** Subtract its fall, or watch the reward on fresh samples; only a fall beyond the optimum's is a fault.
+# > **At a low price the exact optimum lowers them, too.** Subtract its fall where you can, and where you cannot, watch the reward on fresh samples.
 # >
 # > "DPO makes the preferred answers more probable."
 # > **It makes them more probable than the others.** The mean log-ratio of both together cannot rise when the reference drew them.
 # >
 # > "DPO is RLHF without the reward model, so it ends at the same policy."
-# > **Only with endless pairs of all answers is the optimum the same.** On a finite set the loss leaves the other answers to the network, the optimiser and the hour.
+# > **Only with endless pairs of all answers, and a judge who follows Bradley-Terry, is the optimum the same.** On a finite set the loss leaves the other answers to the network, the optimiser and the hour.
 # >
 # > "IPO cures the fall."
 # > **At an equal divergence it falls as well.** It bounds the margin of pairs that always go one way.
@@ -579,7 +578,7 @@ claim(
     "A prompt that both answers share cancels in the sums when it is left unmasked, "
     "and does not in the averages.",
     max(shifts["sum"]) < 1e-12 and min(shifts["average"]) > 1e-6,
-    over="any prompt with the same log-probabilities before both, and 200 random batches",
+    over="200 random batches of pairs that share a prompt",
 )
 
 # %% [markdown]
@@ -613,6 +612,9 @@ wrong_preferences = {
     "That is the probability that B is preferred.": sigma(price * (B - A)),
     "You looked at A alone; a preference compares two rewards.": sigma(price * A),
     "Those are the odds of A; divide them by one plus themselves.": np.exp(
+        price * (A - B)
+    ),
+    "Those are the log-odds of A; the logistic function makes a probability of them.": (
         price * (A - B)
     ),
 }
@@ -672,6 +674,10 @@ wrong_moves = {
     ],
     "You shared the mass out equally; the proportions among the unseen answers "
     "should stay.": [0.2, 0.1, 0.35, 0.35],
+    "You shared both parts out equally; keep the proportions within each group.": [
+        *(0.15, 0.15, 0.35, 0.35)
+    ],
+    "That is the policy that you were given.": four,
 }
 
 
@@ -726,6 +732,13 @@ wrong_means = {
     "The mean of r / β lacks the constant: the optimum is divided by Z.": np.exp(three)
     @ r3
     / 0.5,
+    "The weights must be probabilities, not their logarithms.": three @ ratio3,
+    "That is minus the divergence of the optimum from the reference; the pairs were "
+    "drawn from the reference.": -np.exp(three + ratio3) @ ratio3,
+    "The log-ratio itself is asked for, not β times it.": 0.5 * mean_right,
+    "That is a plain sum over the answers; weight them by how often they are drawn.": (
+        ratio3.sum()
+    ),
 }
 
 

@@ -19,7 +19,7 @@
 #
 # Count bonuses, surprise, information gain and random network distillation before a noisy television.
 #
-# In 2018 researchers hung a television into a maze that their curious agent had been learning to cross, and let the agent change its channels; the agent, paid for whatever it could not predict, got on far more slowly from then on {cite}`burda2019`.
+# In 2018 researchers hung a television into a maze that their curious agent had been learning to cross, and let the agent change its channels; the agent, paid for whatever it could not predict, learnt far more slowly than without it {cite}`burda2019`.
 # That noise must be a trap for those who are paid for their own mistakes had been pointed out in 1991 {cite}`schmidhuber1991`.
 #
 # **What can you pay a learner for, when the world pays nothing, so that it explores and does not sit down before the noise?**
@@ -75,7 +75,7 @@ figure_style()
 #
 # **Guess before you look**: which of the five bonuses sit down before the television, and does it matter how many pictures it has?
 
-# %% mystnb={"figure": {"caption": "Top: where walkers spend their later steps if the television, framed, has 64 pictures; white is never, the darkest blue three percent of the time or more. Bottom: the share of the later steps before the television against its number of pictures; means over 5 recorded seeds, bars from the least to the most. Dashed: K/(K + 63).", "name": "fig-intrinsic-motivation"}, "image": {"alt": "Four maps of eight by eight cells and one plot. The walker with information gain and the one that counts pictures cover all rooms, with a dark cell at the television; the one with random network distillation as well; the one with surprise is dark at the television only and white elsewhere. In the plot surprise and model error lie at one for every K; counting pictures and random network distillation rise along K over K plus 63, from 0.06 to 0.8; information gain rises later and stays below; counting places lies flat at one in sixty-four."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Top: where walkers spend their later steps if the television, framed, has 64 pictures; white is never, the darkest blue three percent of the time or more. Bottom: the share of the later steps before the television against its number of pictures; means over 5 recorded seeds, bars from the least to the most. Dashed: K/(K + 63).", "name": "fig-intrinsic-motivation"}, "image": {"alt": "Four maps of eight by eight cells and one plot. The walker that counts pictures and the one with information gain cover all rooms evenly, with a dark cell at the television; the one with random network distillation covers them in patches; the one with surprise is dark at the television only and white elsewhere. In the plot surprise and model error lie at one for every K; counting pictures rises along K over K plus 63, from 0.06 to nearly 0.8, and random network distillation below it, to 0.7; information gain rises later, to 0.3; counting places lies flat at one in sixty-four."}} tags=["hide-input"]
 evidence = recorded("value_alignment/intrinsic_motivation")
 rows = dict(evidence.results["television"]["rows"])
 rows["random network distillation"] = evidence.results["distillation"]["rows"]
@@ -368,7 +368,7 @@ table(["bonus, 15 seeds", "quickest", "median", "slowest"], lines)
 # %% [markdown]
 # All of them beat the walker without a bonus, and surprise, the fool of the four rooms, is among the quickest here.
 # So a bonus is not good or bad by itself.
-# On the lake the noise is everywhere, and no field stands out by it the way the television does.
+# A likely reason is that on the lake the noise is everywhere, and no field stands out by it the way the television does.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 arrived = {name: np.isfinite(v).sum() for name, v in crossed.items()}

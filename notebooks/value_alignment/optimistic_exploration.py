@@ -73,7 +73,7 @@ figure_style()
 #
 # **Guess before you look**: how many dives until the treasure is first reached, at $N = 20$, if you press buttons at random, and how few can it be if you are clever?
 
-# %% mystnb={"figure": {"caption": "Left: dives until the treasure is first reached, against the size of the sea; points are medians over recorded seeds (20, and 10 for what plans), bars go from the least to the most. Dotted: 2 to the N times 0.69; dashed: N(N+1)/2 + 1; dash-dotted: 2N. Right: the stochastic sea of size 10, in which moves to the right fail one time in ten and rewards are noisy: share of seeds that, after 1500 dives, earn at least half of the optimum.", "name": "fig-optimistic-exploration"}, "image": {"alt": "Two panels. Left, on two logarithmic axes: the curve of uniform actions turns upwards and passes ten thousand at size 14; the optimistic start and the planner with a bonus rise with slope two to about a thousand at size 40 to 50; the planner rises with slope one to a hundred at size 50. Right: horizontal bars. Uniform actions and optimism that believes the last visit are at zero, optimism that averages below one half, a planner that believes one visit below the planner that asks for ten visits, which is at one."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Left: dives until the treasure is first reached, against the size of the sea; points are medians over recorded seeds (20, and 10 for what plans), bars go from the least to the most. Dotted: 2 to the N times 0.69; dashed: N(N+1)/2 + 1; dash-dotted: 2N. Right: the stochastic sea of size 10, in which moves to the right fail one time in ten and rewards are noisy: share of seeds that, after 1500 dives, earn at least half of the optimum.", "name": "fig-optimistic-exploration"}, "image": {"alt": "Two panels. Left, on two logarithmic axes: the curve of random buttons turns upwards and passes ten thousand at size 14; the optimistic start and the planner with a bonus rise with slope two to about a thousand at size 40 to 50; the planner rises with slope one to a hundred at size 50. Right: horizontal bars. Uniform actions and optimism that believes the last visit are at zero, optimism that averages below one half, a planner that believes one visit below the planner that asks for ten visits, which is at one."}} tags=["hide-input"]
 evidence = recorded("value_alignment/optimistic_exploration")
 search, windy = evidence.results["search"], evidence.results["stochastic"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
@@ -273,7 +273,7 @@ table(["rows", "last dive only", "all dives again", "planner"], rows)
 claim(
     "The same learner with a memory needs at most 2N dives, like the planner.",
     all(
-        0 < min(planned[n]) and max(tries[n, True] + planned[n]) <= 2 * n for n in sizes
+        min(planned[n]) > 0 and max(tries[n, True] + planned[n]) <= 2 * n for n in sizes
     )
     and all(max(tries[n, False]) > 2 * n for n in (10, 20)),
     over="5 seeds each at N = 5, 10, 20; without the memory it needs more at 10 and 20",

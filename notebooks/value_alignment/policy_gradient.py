@@ -66,7 +66,6 @@ from companion.mdp import (
 from companion.value_alignment.policy_gradient import (
     ActorCritic,
     clipped_loss,
-    episode_returns,
     gae,
     policy_gradient,
     ppo,
@@ -105,7 +104,7 @@ right.set(ylabel="believed worth of the start", xlim=(-0.5, 1.5), ylim=(45, 52))
 plt.show()
 
 # %% [markdown]
-# On the left only PPO with all its parts holds the pole with every seed; without the clip half of the score is gone, and without any one of the others some seeds still make it and some do not.
+# On the left only PPO with all its parts holds the pole with every seed; without the clip most seeds fall far short, and without any one of the others some seeds still make it and some do not.
 # On the right every dot is an agent that holds the pole for 500 steps, and yet those with the bug are wrong about what is to come, all of them.
 #
 # ## The idea on one coin
@@ -292,13 +291,28 @@ def cart_poles(copies):
 
 agent = ppo(cart_poles(32), discount=0.98, seed=0, steps=98_304)
 
+# %% [markdown]
+# Then a hundred new carts are steered by the action that the network finds most likely, and what each of them earns until it falls or is stopped is added up.
 
-def act(seen):
+
+# %%
+def returns(act, copies=100):
+    env = cart_poles(copies)
+    seen, _ = env.reset(seed=1)
+    total, up = np.zeros(copies), np.ones(copies, dtype=bool)
+    while up.any():
+        seen, paid, terminated, truncated, _ = env.step(act(seen))
+        total += paid * up
+        up &= ~(terminated | truncated)
+    return total
+
+
+def most_likely(seen):
     with torch.no_grad():
         return agent(torch.as_tensor(seen)).argmax(dim=1).numpy()
 
 
-held = episode_returns(cart_poles(100), act, seed=1)
+held = returns(most_likely)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 least = [run["least"] for run in learnt["right"]]
@@ -314,28 +328,28 @@ claim(
 # %%
 untrained = evidence.results["untrained"]
 searches = np.array(untrained["rules until found, steps until found"])
-rule = episode_returns(
-    cart_poles(100), lambda x: (x @ [0.05, 0.2, 1, 1] > 0).astype(int), seed=1
-)
+rule = returns(lambda seen: (seen @ [0.05, 0.2, 1, 1] > 0).astype(int))
 again = untrained["found again, mean return"]
 own = np.mean([run["mean"] for run in learnt["right"]])
+budget = evidence.results["ablation"]["steps"]
 rows = [
     ["a rule that was thought up", 0, rule.mean()],
     ["random rules, median search", int(np.median(searches[:, 1])), np.median(again)],
     ["random rules, worst search", int(searches[:, 1].max()), min(again)],
     ["PPO, 10 seeds", learnt["steps"], own],
+    ["PPO, tuned, 5 seeds", budget, np.mean(variants["PPO"]["returns"])],
 ]
 table(["", "steps of experience", "mean return, 100 episodes"], rows, digits=0)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 claim(
     "Every random search finds a rule that holds the pole in five episodes with less "
-    "experience than PPO is given here, half of them with a tenth of it, and most of "
-    "the rules found hold it in a hundred more.",
+    "experience than PPO is given here, half of them with a third of what the tuned "
+    "PPO gets, and most of the rules found hold it in a hundred more.",
     bool(
         len(searches) == untrained["searches"]
         and searches[:, 1].max() < learnt["steps"]
-        and np.median(searches[:, 1]) < learnt["steps"] / 10
+        and np.median(searches[:, 1]) < budget / 3
         and np.mean(np.array(again) == 500) > 0.5
     ),
     over=f"{untrained['searches']} searches among 400 rules each, recorded",
@@ -367,17 +381,18 @@ worst = {name: min(v["returns"]) for name, v in variants.items()}
 others = [name for name in variants if name != "PPO"]
 claim(
     "PPO alone stays above 490 with every seed; without the clip, and with all parts "
-    "taken away, the mean is below 300.",
+    "taken away, the mean is lower than PPO's by more than 100.",
     bool(
         worst["PPO"] > 490
         and max(worst[name] for name in others) < 490
-        and max(means[name] for name in ("no clip", *others[-2:])) < 300
+        and max(means[name] for name in ("no clip", *others[-2:])) < means["PPO"] - 100
     ),
     over="5 seeds each, recorded, CartPole after 32,768 steps",
 )
 
 # %% [markdown]
-# Without the clip the best setting is the smallest rate, at the edge of what was on offer, so a still smaller one might serve it better.
+# Without the clip the best setting is the smallest rate, at the edge of what was on offer, so a smaller one may serve it better.
+# The seeds of one line lie so far apart that five others may well move its mean by a hundred.
 # REINFORCE takes a single step of the optimiser where PPO takes dozens, and no setting makes up for that.
 # Five seeds and six settings on one small task rank the ends of this list, not its middle, and they say what a part is worth here, not why.
 #
@@ -489,7 +504,8 @@ claim(
 
 # %% [markdown]
 # The agent neglects the machine because the training program has always replaced it.
-# Its average reward while it trains does not look bad, for the program goes on replacing it, and the damage begins on the day on which nobody does.
+# Its training episodes even pay it for that: in four steps from new, neglect earns $1 + \tfrac12 + \tfrac14 + \tfrac18$ on average, and care $1 - \tfrac14 + \tfrac38 + \tfrac1{16}$.
+# So the score during training prefers the bug, and the damage begins on the day on which nobody replaces the machine.
 #
 # > **Often believed, and wrong**
 # >
@@ -511,7 +527,7 @@ claim(
     "After half of all updates with the clip at 0.2 some action is more than 1.2 "
     "times as likely as before.",
     bool(min(grown) > 1.2),
-    over="10 seeds of 48 updates, recorded",
+    over="10 seeds, 47 updates each, recorded",
 )
 
 # %% [markdown]
@@ -541,7 +557,7 @@ def real_steps(ended):
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_real_steps(attempt):
-    ended = np.array([[0, 1], [1, 0], [0, 0], [0, 1], [1, 0], [0, 0]]) > 0
+    ended = np.array([[0, 1], [1, 0], [0, 0], [0, 1], [1, 0], [0, 1]]) > 0
     right = np.array([[1, 1], [1, 0], [0, 1], [1, 1], [1, 0], [0, 1]])
     mistakes = {
         "You throw away the last step of each episode, which is real and tells how it "
@@ -550,6 +566,8 @@ def check_real_steps(attempt):
         "That is the step before: look one row up, not down.": np.vstack(
             [~ended[1:], [[True, True]]]
         ),
+        "The first row begins new episodes; you carried the last row round to "
+        "it.": np.roll(~ended, 1, axis=0),
         "Those are the ends.": ended,
         "The step after an end is no transition.": np.ones((6, 2)),
     }
@@ -596,16 +614,12 @@ def check_three_advantages(attempt):
 
     errors = r + g * np.append(V[1:], last) - V
     mistakes = {
-        "You took the time limit for an end: something would have followed.": returns(0)
-        - V,
+        "A time limit is no end: something would have followed.": returns(0) - V,
         "Those are the returns; subtract what the critic said.": returns(last),
         "Those are the errors of one step, which is lambda = 0.": errors,
-        "The value after the limit lies a step ahead, so discount it.": returns(
-            last / g
-        )
+        "Discount the value after the limit: it lies a step ahead.": returns(last / g)
         - V,
-        "The sign is turned: an advantage is the return less the value.": V
-        - returns(last),
+        "An advantage is the return less the value.": V - returns(last),
     }
     check_answer(attempt(r, V, last, g), returns(last) - V, mistakes)
 

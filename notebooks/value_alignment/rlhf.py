@@ -80,7 +80,7 @@ figure_style()
 #
 # The language has four letters, *a*, *e*, *n* and *t*, and its strings have five of them.
 # A small transformer has learnt to speak it, with habits of its own; call it the **reference**.
-# A string earns a point for each vowel beside a consonant, and one more if it ends as it began: "tenet" earns five.
+# A string earns a point wherever a vowel and a consonant stand side by side, and one more if it ends as it began: "tenet" earns five.
 
 # %% tags=["hide-input"]
 strings = all_strings(letters=4, length=5)
@@ -103,7 +103,7 @@ log_ref = all_log_probs(reference)
 #
 # **Guess before you look**: if the divergence is free, where does the training end? And can any training do better than the curve?
 
-# %% mystnb={"figure": {"caption": "Mean reward against the divergence from the reference, both summed exactly over all 1024 strings. The curve is the best that any distribution can do. Large dots are the ends of five training runs from the reference at the left end, for each of three prices; small dots are the first run of each, every 25 steps. Diamonds: the best of 2, 4, 8, 16, 32 and 64 strings drawn from the reference.", "name": "fig-rlhf"}, "image": {"alt": "A rising, flattening curve from divergence 0 and reward 1.4 to divergence 5 and reward 5. Runs with a price of 1 end on the curve near divergence 0.65 and reward 2.6; with a price of 0.5 near 2.7 and 4.0; without a price at reward 5, to the right of where the curve first reaches it. Diamonds for best-of-n lie slightly below the curve."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Mean reward against the divergence from the reference, both summed exactly over all 1024 strings. The curve is the best that any distribution can do. Large dots are the ends of five training runs from the reference at the left end, for each of three prices β; small dots are the first run of each, every 25 steps. Diamonds: the best of 2, 4, 8, 16, 32 and 64 strings drawn from the reference.", "name": "fig-rlhf"}, "image": {"alt": "A rising, flattening curve from divergence 0 and reward 1.4 to divergence 5 and reward 5. Runs with a price of 1 end on the curve near divergence 0.65 and reward 2.6; with a price of 0.5 near 2.7 and 4.0; without a price at reward 5, to the right of where the curve first reaches it. Diamonds for best-of-n lie slightly below the curve."}} tags=["hide-input"]
 evidence = recorded("value_alignment/rlhf")
 runs = evidence.results["runs"]
 frontier = np.array(
@@ -148,7 +148,7 @@ claim(
     "Every run with a price ends within 0.05 points of the best reward that any "
     "distribution has at its divergence.",
     bool(max(v.max() for v in below.values()) < 0.05),
-    over="β = 1 and 0.5, five seeds each, recorded",
+    over="β = 1 and 0.5, five seeds each on one language, recorded",
 )
 
 # %% [markdown]
@@ -236,16 +236,17 @@ table(["policy", "reward", "divergence", "says most often"], rows, digits=1)
 # %% [markdown]
 # Dear divergence leaves the model's habits, and cheap divergence leaves only what the reward likes best; even then, though, the reference decides among the strings that tie.
 #
-# ## The policy gradient, with the divergence in the reward: REINFORCE and RLOO
+# ## The policy gradient: REINFORCE and RLOO
 #
 # The closed form needs the sum $Z$ over all strings, which a real language does not allow.
-# What it does allow is to draw strings $x_1, \dots, x_n$ from the model $\pi_\theta$ and to score them:
+# What it does allow is to draw strings $x_1, \dots, x_n$ from the model $\pi_\theta$ and to score them, with the divergence in the reward:
 #
 # $$R_i = r(x_i) - \beta \log \frac{\pi_\theta(x_i)}{\pi_\text{ref}(x_i)}.$$
 #
 # The gradient of $J$ is the mean of $R\, \nabla_\theta \log \pi_\theta(x)$ (REINFORCE).
 # A number $b$ may be subtracted from $R$ without changing that mean, because $\sum_x \pi_\theta(x) \nabla_\theta \log \pi_\theta(x) = \nabla_\theta 1 = 0$, as long as $b$ has not looked at $x$.
-# The mean score of the *other* strings has not, and it costs nothing (RLOO):
+# For the same reason the derivative of $R$ itself, which is $-\beta \nabla_\theta \log \pi_\theta$, drops out.
+# The mean score of the *other* strings has not looked at $x$, and it costs nothing (RLOO):
 #
 # $$A_i = R_i - \frac{1}{n-1} \sum_{j \ne i} R_j, \qquad \nabla_\theta J \approx \frac1n \sum_i A_i\, \nabla_\theta \log \pi_\theta(x_i).$$
 #
@@ -316,36 +317,37 @@ claim(
 # %% [markdown]
 # ## What the baseline is worth
 #
-# The same number of strings, with the mean of the others and without any baseline, at three learning rates each.
+# The same number of strings, with the mean of the others and without any baseline, at the same three learning rates.
 # Two more rows shift the reward by a constant, which changes no policy's rank, and so not the aim.
+# Each number is the distance from the Gibbs policy after 300 steps, a mean over five seeds, and the last column is the worst seed at the best rate.
 
 # %%
-rows = [
-    [r["baseline"], r["learning rate"], np.mean(r["distances"]), max(r["distances"])]
-    for r in evidence.results["baseline"]["rows"]
-]
-rows = [[name, f"{rate:g}", mean, worst] for name, rate, mean, worst in rows]
-table(["baseline", "learning rate", "distance, mean", "worst of 5"], rows, digits=3)
+distances = {}
+for r in evidence.results["baseline"]["rows"]:
+    distances.setdefault(r["baseline"], {})[r["learning rate"]] = r["distances"]
+rows = []
+for name, by_rate in distances.items():
+    means = [np.mean(d) for d in by_rate.values()]
+    best_of_three = min(by_rate.values(), key=np.mean)
+    rows.append([name, *means, max(best_of_three)])
+rates = [f"rate {rate:g}" for rate in distances["none"]]
+table(["baseline", *rates, "worst of 5"], rows, digits=3)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
-by = {
-    (r["baseline"], r["learning rate"]): np.array(r["distances"])
-    for r in evidence.results["baseline"]["rows"]
-}
 best_rate = [
-    min((v for k, v in by.items() if k[0] == name), key=np.mean)
+    np.array(min(distances[name].values(), key=np.mean))
     for name in ("leave one out", "none")
 ]
 claim(
     "Each at its best rate, the mean of the others leaves less than half of the distance "
     "that plain REINFORCE leaves.",
     bool(2 * best_rate[0].max() < best_rate[1].min()),
-    over="38 400 strings each, five seeds, recorded",
+    over="38 400 strings each, three rates, five seeds on one language, recorded",
 )
 
 # %% [markdown]
 # The last two rows show where the noise comes from: a constant that all scores share.
-# With the reward centred once, at the start, plain REINFORCE recovers much of its loss; with ten points added it hardly learns, although the aim is the same.
+# With the reward centred once, at the start, plain REINFORCE recovers much of its loss; with ten points added it ends farther away at its best rate than without them at its worst, although the aim is the same.
 # The leave-one-out mean removes the constant at every step, also the one that training itself adds, because the mean score rises.
 #
 # ## Best of n, at equal divergence
@@ -445,7 +447,7 @@ claim(
         and min(spoken["reward flipped"]) > 50
         and max(spoken["reward flipped, no price"] + spoken["everything flipped"]) < 3
     ),
-    over="five seeds each, recorded",
+    over="five seeds each on one language, recorded",
 )
 
 # %% [markdown]
@@ -461,6 +463,9 @@ claim(
 #
 # **Limits.** The optimum is only as good as the reward: a reward model that errs somewhere has the policy pushed there.
 # The closed form is a statement about all distributions; a network that cannot express $\pi^*$, or a run that stops early, ends elsewhere, and on a real model you will not know how far.
+#
+# Where else the divergence can be put, and what goes wrong there, is the lesson on [KL estimators](kl_estimators.ipynb).
+# How a reward is learnt from people's comparisons is in [Preference learning](preference_learning.ipynb), and how to aim at the same optimum from those comparisons alone, with neither a reward model nor sampling, in [Direct preference optimization](direct_preference_optimization.ipynb).
 #
 # **Who is harmed when it fails**: users of a model whose reward was learnt from people unlike them, because training makes that reward's taste the model's, and the fluent text hides it.
 #
@@ -490,6 +495,7 @@ def check_odds(attempt):
         "β is missing.": np.exp(2.0),
         "Those are the log-odds; take the exponential.": 2 / 0.5,
         "That is the better one's probability, not the ratio.": 1 / (1 + np.exp(-4)),
+        "That is how likely the worse one is, beside the better.": np.exp(-4.0),
     }
     check_answer(attempt(2.0, 0.5), np.exp(2 / 0.5), mistakes, tolerance=1e-3)
 
@@ -522,21 +528,25 @@ def advantages(R):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+R4 = np.array([1.0, 2.0, 6.0, -3.0])
+others4 = (R4.sum() - R4) / 3
+wrong_advantages = {
+    "Your mean includes the string itself, so the gradient shrinks by (n - 1)/n.": R4
+    - R4.mean(),
+    "You divided by n, but there are n - 1 others.": R4 - (R4.sum() - R4) / 4,
+    "That is the baseline; subtract it from the score.": others4,
+    "You subtracted the sum of the others; divide it by how many they are.": R4
+    - 3 * others4,
+    "The sum that you divided by n - 1 still includes the string itself.": R4
+    - R4.sum() / 3,
+    "The sign is turned: a score above the others' mean must count as positive.": others4
+    - R4,
+    "Dividing by the spread is another method (GRPO).": (R4 - R4.mean()) / R4.std(),
+}
+
+
 def check_advantages(attempt):
-    R = np.array([1.0, 2.0, 6.0, -3.0])
-    mistakes = {
-        "Your mean includes the string itself, so the gradient shrinks by (n - 1)/n.": R
-        - R.mean(),
-        "You divided by n, but there are n - 1 others.": R - (R.sum() - R) / 4,
-        "That is the baseline; subtract it from the score.": (R.sum() - R) / 3,
-        "The sign is turned: a score above the others' mean must count as positive.": (
-            R.sum() - R
-        )
-        / 3
-        - R,
-        "Dividing by the spread is another method (GRPO).": (R - R.mean()) / R.std(),
-    }
-    check_answer(attempt(R), R - (R.sum() - R) / 3, mistakes)
+    check_answer(attempt(R4.copy()), R4 - others4, wrong_advantages)
 
 
 check_advantages(advantages)
@@ -574,6 +584,10 @@ def check_best_value(attempt):
         "You took the largest reward out and did not add it again.": right - 5.0,
         "That is the largest reward; the reference's probabilities are missing.": 5.0,
         "β before the logarithm is missing.": 5.0 / beta + np.log(0.1),
+        "The logarithm of what is left in the sum is to be multiplied by β.": 5.0
+        + np.log(0.1),
+        "Taken out of the exponent r / β and multiplied by β, the largest reward is "
+        "itself again.": 5.0 / beta + beta * np.log(0.1),
     }
     check_answer(attempt(p, r, beta), right, mistakes, tolerance=1e-6)
 

@@ -549,3 +549,8 @@ def test_bad_arguments_of_the_training_are_named(change, error, message):
 def test_a_policy_that_diverges_is_refused():
     with pytest.raises(ValueError, match="must hold finite log-probabilities"):
         dpo(small_model(), A, 1 - A, 1, 0, steps=20, learning_rate=1e30)
+
+
+def test_a_policy_that_diverges_in_the_last_step_is_refused():
+    with pytest.raises(RuntimeError, match="the policy diverged: lower learning_rate"):
+        dpo(small_model(), A, 1 - A, 1, 0, steps=1, learning_rate=1e39)

@@ -246,6 +246,7 @@ def test_the_target_never_changes_and_the_predictor_learns_what_it_sees():
         torch.equal(a, b) for a, b in zip(before, rnd.target.parameters(), strict=True)
     )
     assert rnd.novelty(X).mean() < 0.02 * start
+    assert all(p.grad is None for p in rnd.target.parameters())
     new = rng(2).normal(size=(200, 6))
     assert rnd.novelty(new).mean() > 5 * rnd.novelty(X).mean()
 
@@ -362,6 +363,26 @@ def test_the_television_shows_its_pictures_and_every_other_place_the_first(cycli
         np.testing.assert_allclose(counts, len(shows) / 5, rtol=0, atol=5 * 18)
 
 
+class Fickle(Fixed):
+    """Promises something at the last place first; at the first place, and back, after ten looks each."""
+
+    def see(self, place, picture):
+        super().see(place, picture)
+        if len(self.seen) in (10, 20):
+            self.table = self.table[:, ::-1].copy()
+
+
+def test_a_place_that_is_not_the_television_shows_the_first_picture_afterwards_too():
+    fickle = Fickle([[0.0, 0.0, 1.0]])
+    walk(fickle, line(3), 2, 7, 60, rng(), cyclic=True)
+    place, picture = (np.concatenate(part) for part in zip(*fickle.seen, strict=True))
+    assert (place[12:20] == 0).all()
+    assert (place[-30:] == 2).all()
+    assert (picture[place != 2] == 0).all()
+    # The order goes on where it was left: it waits while nobody looks.
+    assert (np.diff(picture[place == 2]) % 7 == 1).all()
+
+
 @pytest.mark.parametrize("conditional", [False, True])
 def test_a_tally_counts_what_was_seen_and_promises_by_it(conditional):
     tally = Tally(information_gain, 2, 3, 4, conditional)
@@ -410,6 +431,9 @@ def test_distillation_judges_every_place_and_learns_what_it_saw(pictures):
         drive.see(np.array([3]), np.array([0]))
         drive.see(np.array([54]), np.array([2 if pictures else 0]))
     assert drive.rnd.moments.count == 800
+    if pictures:
+        errors = drive.rnd.novelty(drive.shows)
+        assert errors[2] < 0.05 * np.delete(errors, 2).mean()
     assert drive.table[0, 3] < 0.05 * np.delete(drive.table[0], [3, 54]).mean()
 
 

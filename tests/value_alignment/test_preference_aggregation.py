@@ -227,6 +227,12 @@ def test_more_of_the_same_answers_change_no_winner(scale):
     )
 
 
+def test_counts_near_the_largest_number_do_not_overflow():
+    wins = [[0, 1.7e308], [1.7e308, 0]]
+    np.testing.assert_array_equal(borda(wins), [0.5, 0.5])
+    assert von_neumann_winner(wins).guarantee == 0.5
+
+
 def test_nothing_that_was_passed_is_changed():
     u, wins = population(4), CYCLE.astype(float)
     weights = np.full(5, 0.2)

@@ -273,15 +273,18 @@ def test_lopsided_and_sparse_counts_converge(start):
         assert np.abs(gradient).max() <= rounding(4 * 46, met.max())
 
 
-@pytest.mark.parametrize("ratio", [1e-3, 1e-6, 1e-11])
-def test_counts_far_apart_along_a_chain_of_thirty_keep_their_logs(ratio):
-    wins, k = np.zeros((30, 30)), np.arange(29)
+@pytest.mark.parametrize(
+    ("items", "ratio"), [(30, 1e-3), (30, 1e-6), (30, 1e-11), (70, 1e-11)]
+)
+def test_counts_far_apart_along_a_chain_keep_their_logs(items, ratio):
+    # The longest spans 1700, where an exponential of a score would overflow.
+    wins, k = np.zeros((items, items)), np.arange(items - 1)
     wins[k, k + 1], wins[k + 1, k] = 1.0, ratio
     fit = bradley_terry(wins)
     assert fit.converged
-    # Scores up to 400 with an error of eps each in the gradient's bound.
+    # Scores up to 900 with an error of eps each in the gradient's bound.
     np.testing.assert_allclose(
-        -np.diff(fit.scores), -np.log(ratio), rtol=0, atol=rounding(8 * 430, 1)
+        -np.diff(fit.scores), -np.log(ratio), rtol=0, atol=rounding(8 * 930, 1)
     )
 
 
@@ -301,6 +304,11 @@ def test_a_solver_that_is_stopped_says_so():
     assert not stopped.converged
     assert stopped.iterations == 1
     assert stopped.residual > 1e-6 > 1e-12 > done.residual
+    # A share of the item's comparisons, by hand.
+    upset = wins * expit(stopped.scores - stopped.scores[:, None])
+    gradient = np.abs(upset.sum(axis=1) - upset.sum(axis=0))
+    share = (gradient / (wins + wins.T).sum(axis=1)).max()
+    assert stopped.residual == pytest.approx(share, rel=1e-6, abs=0)
 
 
 # Standard errors
@@ -528,6 +536,7 @@ CIRCLE = [[0, 1, 0], [0, 0, 1], [1, 0, 0]]
     [
         ([[0, 1, 1], [1, 0, 1], [0, 0, 0]], r"items \[2\] never won against"),
         ([[0, 1, 1], [0, 0, 1], [0, 1, 0]], r"items \[0\] were never beaten by"),
+        ([[0, 0, 0], [1, 0, 1], [1, 1, 0]], r"items \[0\] never won against"),
         # A line: nobody beats the first, the last beats nobody; the first is named.
         ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], r"items \[0\] were never beaten by"),
         (

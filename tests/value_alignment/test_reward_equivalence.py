@@ -353,6 +353,11 @@ FLAT = shaping(np.array([3.0, 1.0, -2.0, 0.5, 7.0]), 0.9) + np.zeros((S, A, S))
             "other must have the shape of reward",
         ),
         (
+            lambda: epic_distance(GOOD, GOOD.reshape(1, SIZE, 1), 0.9),
+            ValueError,
+            "other must have the shape of reward",
+        ),
+        (
             lambda: epic_distance(GOOD, np.inf * GOOD, 0.9),
             ValueError,
             "other must be finite",

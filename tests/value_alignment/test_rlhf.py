@@ -281,6 +281,17 @@ def test_a_mean_that_includes_the_sample_shrinks_the_gradient_by_one_nth():
         )
 
 
+def test_neither_the_reference_nor_a_learnt_reward_is_trained():
+    log_pi, log_ref, r = (
+        torch.tensor(x, requires_grad=True)
+        for x in ([-1.0, -2.0], [-2.0, -1.0], [0.0, 3.0])
+    )
+    policy_gradient_loss(log_pi, log_ref, r, 0.5).backward()
+    assert log_pi.grad is not None
+    assert log_ref.grad is None
+    assert r.grad is None
+
+
 def test_a_reward_that_is_not_held_constant_follows_another_gradient():
     logits, log_ref, r = small_world()
     got = expected_gradient(logits, log_ref, r, 0.7, 2, _naive_without_detach)
