@@ -810,11 +810,20 @@ def test_the_field_leads_to_the_search(context: BrowserContext, address: str) ->
 
 # What a visitor types, and the lessons that may come first.
 METHODS = {
-    "value iteration": ["fault_tolerance", "robust_planning"],
-    "Reed-Solomon": ["reed_solomon"],
-    "LOF": ["anomaly_detection"],
-    "isolation forest": ["anomaly_detection"],
-    "conformal": ["calibrated_alarms"],
+    "value iteration": [
+        "robustness/fault_tolerance",
+        "robustness/robust_planning",
+        "value_alignment/value_based_design",
+    ],
+    "Reed-Solomon": ["robustness/reed_solomon"],
+    "LOF": ["robustness/anomaly_detection"],
+    "isolation forest": ["robustness/anomaly_detection"],
+    "conformal": ["robustness/calibrated_alarms"],
+    "PPO": ["value_alignment/policy_gradient"],
+    "DPO": ["value_alignment/direct_preference_optimization"],
+    "Bradley-Terry": ["value_alignment/preference_learning"],
+    "EPIC": ["value_alignment/reward_equivalence"],
+    "random network distillation": ["value_alignment/intrinsic_motivation"],
 }
 
 
@@ -824,7 +833,7 @@ def test_search_finds_a_method_in_its_lesson(
 ) -> None:
     page = context.new_page()
     tried = [
-        search_faults(page, address, words, f"notebooks/robustness/{name}")
+        search_faults(page, address, words, f"notebooks/{name}")
         for name in METHODS[words]
     ]
     page.close()
@@ -840,8 +849,11 @@ def test_the_source_is_not_searched_and_says_that_it_does_not_run(
     banner = page.locator("article .banner + section > h1")
     assert banner.count() == 1
     assert "does not run" in page.locator("article .banner").inner_text()
-    to = page.locator("article .banner a").get_attribute("href") or ""
-    assert to.startswith("../notebooks/")
+    to = page.eval_on_selector_all(
+        "article .banner a", "all => all.map(a => a.getAttribute('href'))"
+    )
+    run = sorted((ROOT / "notebooks").glob("source_listing_*.py"))
+    assert to == [f"../notebooks/{path.stem}.html" for path in run]
     assert page.locator("article pre").count() >= 3
     assert page.locator("article button.copybtn").count() == 0
     page.close()

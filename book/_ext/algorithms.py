@@ -73,11 +73,18 @@ def first_line(item: object) -> str:
 
 
 def inline(text: str) -> list[nodes.Node]:
-    """Return a docstring's line as nodes: what stands in backticks is code."""
-    parts = re.split(r"(?::\w+:)?``?([^`]+)``?", text)
-    return [
-        nodes.literal("", t) if i % 2 else nodes.Text(t) for i, t in enumerate(parts)
-    ]
+    """Return a docstring's line as nodes: code and formulas stand in backticks, emphasis in stars."""
+    found: list[nodes.Node] = []
+    for part in re.split(r"((?::\w+:)?``?[^`]+``?|\*[^*\s][^*]*\*)", text):
+        if part.startswith("*"):
+            found.append(nodes.emphasis("", part.strip("*")))
+        elif part.startswith(":math:"):
+            found.append(nodes.math("", part.removeprefix(":math:").strip("`")))
+        elif part.endswith("`"):
+            found.append(nodes.literal("", part.partition("`")[2].strip("`")))
+        else:
+            found.append(nodes.Text(part))
+    return found
 
 
 class Algorithms(Page):

@@ -83,7 +83,7 @@ def channel_capacity(
 
     For every `p`, :math:`\sum_x p_x D_x \le C \le \max_x D_x`, and these are the bounds that are returned.
     Blahut's and Arimoto's own iteration, :math:`p_x \leftarrow p_x 2^{D_x}` but for a factor, can take tens of
-    thousands of rounds where an input is only just useless.  Here Newton's method with a barrier moves `p`; its
+    thousands of rounds where an input is only just useful.  Here Newton's method with a barrier moves `p`; its
     tests allow it forty steps.
 
     Parameters

@@ -158,9 +158,9 @@ def von_neumann_winner(wins: ArrayLike) -> Lottery:
 
     Examples
     --------
-    A cycle: 90 % prefer a to b, 80 % b to c, and 80 % c to a.
+    A cycle: 70 % prefer a to b, 65 % b to c, and 65 % c to a.
 
-    >>> winner = von_neumann_winner([[0, 9, 2], [1, 0, 8], [8, 2, 0]])
+    >>> winner = von_neumann_winner([[0, 70, 35], [30, 0, 65], [65, 35, 0]])
     >>> winner.probabilities.round(4), round(winner.guarantee, 4)
     (array([0.3, 0.3, 0.4]), 0.5)
     """

@@ -116,10 +116,13 @@ plt.show()
 averaged = occupancy(mdp, wild.average, start)
 claim(
     "The undamped policies still swing by more than 0.3 in cost, the damped ones by "
-    "less than 0.001; the average occupancy of the undamped ones costs one half to 5 %.",
+    "less than 0.001 and at the exact price and reward; the average occupancy of the "
+    "undamped ones costs one half to 5 %.",
     bool(
         np.ptp(wild.cost[-200:]) > 0.3
         and np.ptp(calm.cost[-200:]) < 1e-3
+        and abs(calm.value[-1] - star.value) < 0.005 * star.value
+        and abs(calm.multiplier[-1] - star.multiplier) < 0.01
         and abs((averaged * cost).sum() - 0.5) < 0.025
     ),
     over="the last 200 of the 1000 plotted steps, and all of them for the average",
@@ -332,6 +335,7 @@ table(header, rows)
 # The figure shows it: it flips from one side of the limit to the other, and stays on each for long, much like the player with the best answers.
 # Most likely its policy has become nearly certain there, so that the price has to move far before the other way is tried at all.
 # The damped price holds it near the limit, where both ways are tried all the time.
+# Towards the end everything grows calm, because the learning rate falls to zero: the damped agents are near the limit by then, and the undamped ones stay where they happen to be.
 
 # %% mystnb={"figure": {"caption": "The exact cost of PPO-Lagrangian's policy while it learns, at the same dual step size, five recorded seeds each; the dotted line is the limit.", "name": "fig-ppo-lagrangian"}, "image": {"alt": "Two panels of cost against rollouts from 0 to 150. Left, damped: five lines fall from near 2 and come together at one half. Right, undamped: all lines fall to 0.05 within 25 rollouts, stay there, flip to 0.9 one after another from rollout 60 on, and some of them flip back."}} tags=["hide-input"]
 fig, panels = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
@@ -363,8 +367,8 @@ table(header, rows)
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 fixed = np.concatenate([np.array(run["last"])[:, 1] for run in grid["agents"]])
 claim(
-    "No fixed weight ends within 10 % of the limit; the right multiplier, kept fixed, "
-    "does not either.",
+    "None of the fixed weights ends within 10 % of the limit; the right multiplier, "
+    "kept fixed, does not either.",
     bool((np.abs(np.append(fixed, np.array(told["last"])[:, 1]) - 0.5) > 0.05).all()),
     over="five weights and the exact multiplier, five seeds each, recorded",
 )
@@ -378,7 +382,7 @@ claim(
 # Many programs hand the multiplier to Adam, as if it were one more weight of the network.
 # Adam divides each step by the recent size of the gradient, so that the price moves about equally fast whether the limit is exceeded by a little or by much, and keeps its speed exactly where it should slow down.
 # The last line of the first table is Adam's, without damping.
-# It is no cure: its agents end far from the limit, on one side or the other.
+# At this rate it is no cure: its agents end far from the limit, on one side or the other.
 #
 # > **Often believed, and wrong**
 # >

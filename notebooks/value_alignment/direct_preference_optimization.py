@@ -15,9 +15,6 @@
 # ---
 
 # %% [markdown]
-#
-
-# %% [markdown]
 # # Direct preference optimization
 #
 # DPO and IPO: learning from preferences without a reward model.

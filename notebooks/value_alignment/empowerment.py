@@ -91,7 +91,7 @@ plt.show()
 
 # %% [markdown]
 # Most may happen in the open middle, but there it happens by itself: whatever the agent names, the ice scatters it in nearly the same way.
-# Its choice counts most at the rim, because a wall stops one of the slips, and you will see below that without the walls the advantage is gone.
+# Its choice counts most at the rim, though not in the corners, and you will see below that this is the work of the wall.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 best = np.flatnonzero(on_ice.bits > on_ice.bits.max() - 1e-6)
@@ -180,7 +180,23 @@ rows = [[n, *blahut_arimoto(W, n)] for n in (1, 10, 100, 1000, 10_000)]
 table(["rounds", "at least (bits)", "at most (bits)"], rows, digits=5)
 
 # %% [markdown]
-# An input that is only just useless dies out slowly, and as long as it is there the two bounds do not meet.
+# What takes so long?
+# Three of the eight inputs are useless, so the best $p$ leaves them out, and one is only just useful.
+# Take away one of each kind, and look how far the bounds are apart after a thousand rounds.
+
+# %%
+p = channel_capacity(W).input.round(6)
+barely = np.where(p > 0, p, 1).argmin()
+without = {"none": [], "a useless one": p.argmin(), "the barely useful one": barely}
+rows = []
+for name, taken in without.items():
+    V = np.delete(W, taken, axis=0)
+    at_least, at_most = blahut_arimoto(V, 1000)
+    rows.append([name, channel_capacity(V).bits, f"{at_most - at_least:.0e}"])
+table(["input taken away", "capacity", "distance of the bounds"], rows, digits=5)
+
+# %% [markdown]
+# The useless input costs no time, but the one on the border does: its share settles slowly, and as long as it moves the bounds do not meet.
 # The package therefore keeps the bounds but moves $p$ by Newton's method, which needs few steps even then, and treats many channels side by side.
 
 # %%
@@ -280,24 +296,25 @@ walled, joined = (
 rows = [
     ["open middle", walled.bits[40], joined.bits[40]],
     ["middle of the left side", walled.bits[36], joined.bits[36]],
+    ["corner", walled.bits[0], joined.bits[0]],
 ]
 table(["cell on ice, 9 by 9", "with walls", "edges joined"], rows, digits=3)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
-side = [4, 36, 44, 76]
+side, corner = [4, 36, 44, 76], [0, 8, 72, 80]
 gains = []
 for steps in (2, 3, 4):
     walls = empowerment(floor(9, ice=True), steps).bits
-    none = empowerment(floor(9, ice=True, wrap=True), steps).bits
-    gains.append((walls[side].min() - walls[40], np.ptp(none), none[0] - walls[40]))
+    gains.append((walls[side].min() - walls[40], walls[40] - walls[corner].max()))
 claim(
-    "On ice the middle of a side is better than the open middle; where the edges are "
-    "joined all cells are alike, and as good as the open middle.",
-    bool(all(g > 0.01 and abs(a) < 1e-8 and abs(b) < 1e-8 for g, a, b in gains)),
-    over="2, 3 and 4 steps on 9 by 9 cells of ice",
+    "On ice the middle of a side is better than the open middle, and a corner is worse.",
+    bool(np.min(gains) > 0.01),
+    over="2, 3 and 4 steps on 9 by 9 cells of ice, all sides and corners",
 )
 
 # %% [markdown]
+# So one wall helps on the ice, while a second one takes away more than the first has given.
+#
 # Uniform actions give a lower bound that needs no optimisation, but on the ice it is far off.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -305,14 +322,9 @@ lost = [
     r["lost by uniform actions"] for r in evidence.results["ice"] if r["steps"] == 4
 ]
 claim(
-    "Uniform sequences never pass more than the capacity, and lose more than half a "
-    "bit somewhere on each icy lake.",
-    bool(
-        (on_ice.uniform <= on_ice.upper + 1e-12).all()
-        and (dry.uniform <= dry.upper + 1e-12).all()
-        and min(lost) > 0.5
-    ),
-    over="all 64 cells of the large lake, dry and icy; four steps on both icy lakes, recorded",
+    "Uniform sequences lose more than half a bit somewhere on each icy lake.",
+    (on_ice.bits - on_ice.uniform).max() > 0.5 and min(lost) > 0.5,
+    over="four steps on both lakes, recorded; the large one live",
 )
 
 # %% [markdown]
@@ -366,17 +378,21 @@ for name, W in pairs.items():
     rows.append([name, *(bits.mean() for bits in kept[name])])
 table(["100 tries of each", "estimate", "after dealing out"], rows, digits=2)
 
+# %% [markdown]
+# Where nothing has any effect the two agree, and on the ice they do not.
+# But this is a test and no correction: where there is an effect less of the estimate is luck, so taking all of the second column away from the first would leave less than the truth.
+
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 few = channel_capacity(
     [tried(useless, 10, np.random.default_rng(seed)) for seed in range(20)], 1e-6
 ).bits
 excess = {name: first - again for name, (first, again) in kept.items()}
 claim(
-    "Ten tries see more than half a bit where no action has any effect; the excess over "
-    "the dealt-out outcomes is near zero there, and large on the ice.",
+    "Ten tries see more than half a bit where no action has any effect; the mean excess "
+    "over the dealt-out outcomes is below 0.02 bits there, and each on the ice above 0.3.",
     bool(
         few.min() > 0.5
-        and abs(excess["no effect"]).max() < 0.05
+        and abs(excess["no effect"].mean()) < 0.02
         and excess["a cell on ice"].min() > 0.3
     ),
     over="20 seeds of 10 tries, and 20 samples of 100",
@@ -399,11 +415,11 @@ claim(
 #
 # **Strengths**: it needs no reward; it has units; its bounds can be checked by anybody; it can be asked of a person beside an assistant just as well as of an agent.
 #
-# **Limits**: it needs a model; the number of sequences grows exponentially; it fixes the actions in advance, so an agent that looks on the way can do more; and it counts whatever you called a state, be it important or not.
+# **Limits**: it needs a model; the number of sequences grows exponentially; it fixes the actions in advance, so an agent that looks on the way can do more; and it counts whatever you called a state, be it important or not. It rewards nothing; what an agent can be paid for besides its task is in [Intrinsic motivation](intrinsic_motivation.ipynb).
 #
 # **Who is harmed when it fails**: people whose own choices stop making a difference, such as the operator whose override still has its button but no longer an effect, and nobody measured it.
 #
-# **In production** there is no maintained library for empowerment; for the capacity of one channel, `cvxpy` solves the same problem as an exponential-cone program.
+# **In production** we know of no maintained library for empowerment; for the capacity of one channel, `cvxpy` solves the same problem as an exponential-cone program.
 
 # %% [markdown]
 # ## Exercise 1: count it
@@ -426,18 +442,19 @@ def count_bits(to, state, steps):
 def check_count_bits(attempt):
     moves = floor(9).transition.argmax(axis=2).tolist()
     answers = [attempt(moves, cell, 4) for cell in (40, 0, 4)]
+    count, shorter = plain.reachable[[40, 0, 4]], empowerment(floor(9), steps=3)
     mistakes = {
-        "That is the number of states; its binary logarithm is wanted.": [25, 15, 19],
+        "That is the number of states; its binary logarithm is wanted.": count,
         "You counted the sequences, but many of them end in the same state.": [8, 8, 8],
         "You counted every state on the way; only the last one counts.": np.log2(
             [41, 15, 25]
         ),
-        "That is the natural logarithm; bits take the binary one.": np.log(
-            [25, 15, 19]
-        ),
+        "That is the natural logarithm; bits take the binary one.": np.log(count),
+        "You took one step too few.": shorter.bits[[40, 0, 4]],
     }
     expected = plain.bits[[40, 0, 4]]
-    check_answer(None if None in answers else answers, expected, mistakes)
+    empty = any(answer is None for answer in answers)
+    check_answer(None if empty else answers, expected, mistakes)
 
 
 check_count_bits(count_bits)
@@ -474,8 +491,9 @@ def seen_bits(channel, groups):
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_seen_bits(attempt):
     W, _ = action_channel(lake, state=32, steps=4)
-    groups = np.arange(64) % 8  # the watcher sees the column
-    looks = W @ np.eye(8)[groups]
+    groups = np.minimum(np.arange(64) % 8, 2)  # the columns 0 and 1, or another one
+    look = np.eye(3)[groups]
+    looks, mean = W @ look, W @ (look / look.sum(axis=0))
     mistakes = {
         "That is what passes to somebody who sees the cell itself.": channel_capacity(
             W
@@ -483,8 +501,8 @@ def check_seen_bits(attempt):
         "Those are uniform inputs; the capacity takes the best ones.": mutual_information(
             np.full(len(W), 1 / len(W)), looks
         ),
-        "You put neighbouring numbers into one group; read `groups`.": channel_capacity(
-            W.reshape(len(W), 8, 8).sum(axis=2)
+        "You averaged over a group; the probability of any of them is the sum.": channel_capacity(
+            mean / mean.sum(axis=1, keepdims=True)
         ).bits,
     }
     check_answer(attempt(W, groups), channel_capacity(looks).bits, mistakes, 1e-6)

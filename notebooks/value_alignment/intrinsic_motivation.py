@@ -19,7 +19,7 @@
 #
 # Count bonuses, surprise, information gain and random network distillation before a noisy television.
 #
-# In 2018 researchers hung a television into a maze that their curious agent had been learning to cross, and let the agent change its channels; the agent, paid for whatever it could not predict, got on far more slowly from then on {cite}`burda2019`.
+# In 2018 researchers hung a television into a maze that their curious agent had been learning to cross, and let the agent change its channels; the agent, paid for whatever it could not predict, learnt far more slowly than without it {cite}`burda2019`.
 # That noise must be a trap for those who are paid for their own mistakes had been pointed out in 1991 {cite}`schmidhuber1991`.
 #
 # **What can you pay a learner for, when the world pays nothing, so that it explores and does not sit down before the noise?**
@@ -368,7 +368,7 @@ table(["bonus, 15 seeds", "quickest", "median", "slowest"], lines)
 # %% [markdown]
 # All of them beat the walker without a bonus, and surprise, the fool of the four rooms, is among the quickest here.
 # So a bonus is not good or bad by itself.
-# On the lake the noise is everywhere, and no field stands out by it the way the television does.
+# A likely reason is that on the lake the noise is everywhere, and no field stands out by it the way the television does.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 arrived = {name: np.isfinite(v).sum() for name, v in crossed.items()}

@@ -317,16 +317,19 @@ with torch.no_grad():
 granted = wish(rides).mean(axis=1)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
-gain = (granted[judged.argmax()] - granted.mean()) / (granted.max() - granted.mean())
+gains = (granted - granted.mean()) / (granted.max() - granted.mean())
+gain, shortcut = gains[judged.argmax()], gains[rides[..., 0].mean(axis=1).argmax()]
 place = rides[judged.argmax(), 100:, 0].mean()
 claim(
     "The driver that the learnt reward likes best keeps the cart within half a metre of "
-    "the wished place, and gains more than four fifths of what choosing can gain.",
-    bool(abs(place - 1) < 0.5 and gain > 0.8),
+    "the wished place, and gains more than four fifths of what choosing can gain; the "
+    "driver furthest to the right gains less than two thirds.",
+    bool(abs(place - 1) < 0.5 and gain > 0.8 and shortcut < 2 / 3),
     over="300 answers, this seed",
 )
 
 # %% [markdown]
+# So the answers teach more than the shortcut "further to the right".
 # Gymnasium's own reward could not have chosen: all these drivers hold the pole for two hundred steps, so it pays them the same.
 #
 # The package's function is short, because a preference is nothing but a classification in which the logit of a clip is the sum of its rewards.
@@ -346,9 +349,9 @@ rows = []
 for z in (10.0, 17.0, 40.0):
     for name in ("from the logit", "1 / (1 + exp(-z))", "torch.sigmoid"):
         x = torch.tensor(z, requires_grad=True)
-        none, no = torch.zeros(1, 1), torch.zeros(1)
+        other, wrong = torch.zeros(1, 1), torch.zeros(1)
         if name == "from the logit":
-            value = preference_loss(x.reshape(1, 1), none, no)
+            value = preference_loss(x.reshape(1, 1), other, wrong)
         else:
             p = torch.sigmoid(x) if name == "torch.sigmoid" else 1 / (1 + torch.exp(-x))
             value = nn.functional.binary_cross_entropy(p, torch.tensor(0.0))
@@ -357,7 +360,8 @@ for z in (10.0, 17.0, 40.0):
 table(["loss computed", "wrongly sure by", "loss", "gradient"], rows)
 
 # %% [markdown]
-# One careless form explodes and then goes silent, the other goes silent at once, and either way the network keeps its wrong opinion.
+# One careless form explodes and then all but goes silent, the other goes silent at once.
+# Silence leaves the wrong opinion where it is, and in an explosion one pair outweighs all the others.
 # This is no invention: the library imitation computes its loss in the first of the two ways, and the record shows it.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -415,7 +419,7 @@ table(["constant", "20 steps against 20", "20 against 15, padded"], rows)
 # > **Often believed, and wrong**
 # >
 # > "The reward model knows how good an answer is."
-# > **It knows differences only.** Its zero is arbitrary, so "a reward above zero" means nothing, and neither does a mean over different prompts.
+# > **It knows differences only.** Its zero is arbitrary, so "a reward above zero" means nothing, and neither does its mean over prompts, unless you compare two models on the same ones.
 # >
 # > "A larger score gap means that people care more."
 # > **It means that they agree more often.** A trifle that everybody notices beats a grave matter on which half of them err.
@@ -518,21 +522,30 @@ def rounds(update, steps=3):
 n, won = citations + citations.T, citations.sum(axis=1)
 
 
+def zermelos(s):
+    return won / (n / (s[:, None] + s)).sum(axis=1)
+
+
+zermelo_slips = {
+    "These are the solution's scores; stop after the given rounds.": fit.scores,
+    "n counts the comparisons both ways, w + w.T, not the wins.": rounds(
+        lambda s: won / (citations / (s[:, None] + s)).sum(axis=1)
+    ),
+    "Divide the wins by the sum; you multiplied by it.": rounds(
+        lambda s: won * (n / (s[:, None] + s)).sum(axis=1)
+    ),
+    "One round too many.": rounds(zermelos, 4),
+    "One round too few.": rounds(zermelos, 2),
+    "You summed the losses; the wins of an item stand in its row.": rounds(
+        lambda s: citations.sum(axis=0) / (n / (s[:, None] + s)).sum(axis=1)
+    ),
+    "These are the strengths; their logarithms are wanted.": np.exp(rounds(zermelos)),
+}
+
+
 def check_zermelo(attempt):
-    mistakes = {
-        "These are the solution's scores; stop after the given rounds.": fit.scores,
-        "n counts the comparisons both ways, w + w.T, not the wins.": rounds(
-            lambda s: won / (citations / (s[:, None] + s)).sum(axis=1)
-        ),
-        "Divide the wins by the sum; you multiplied by it.": rounds(
-            lambda s: won * (n / (s[:, None] + s)).sum(axis=1)
-        ),
-        "One round too many.": rounds(
-            lambda s: won / (n / (s[:, None] + s)).sum(axis=1), 4
-        ),
-    }
-    right = rounds(lambda s: won / (n / (s[:, None] + s)).sum(axis=1))
-    check_answer(attempt(citations, 3), right, mistakes)
+    right = rounds(zermelos)
+    check_answer(attempt(citations, 3), right, zermelo_slips)
 
 
 check_zermelo(zermelo)
@@ -580,9 +593,13 @@ def check_careless(attempt):
     right = np.array([minus_log(z, 0.1), minus_log(z, 0.0)])
     other = np.array([minus_log(-z, 0.1), minus_log(-z, 0.0)])
     full = [-np.log(0.9 * expit(z) + 0.1), right[1]]
+    whole = [-np.log(expit(z) + 0.05), right[1]]
+    naive = [right[0], np.where(z == -1000, np.inf, right[1])]
     mistakes = {
         "A random answer prefers the first half of the time only: m/2, not m.": full,
         "You left out the careless answers.": [right[1], right[1]],
+        "At z = -1000 and m = 0 your p is zero; stay with logarithms all the way.": naive,
+        "A random answer replaces the other one: the sigmoid counts 1 - m.": whole,
         "The sign: a loss is positive.": -right,
         "That is the loss of the other answer.": other,
     }
@@ -645,6 +662,6 @@ evidence
 #
 # ## References
 #
-# The model: {cite:t}`zermelo1929`, {cite:t}`bradley1952`; when a maximum exists: {cite:t}`ford1957`; iterations: {cite:t}`hunter2004`; the shortened step: {cite:t}`sun2019`; the sandwich: {cite:t}`white1982`.
+# The model: {cite:t}`zermelo1929`, {cite:t}`bradley1952`; when a maximum exists: {cite:t}`ford1957`; iterations: {cite:t}`hunter2004`; the shortened step: {cite:t}`sun2019`; the sandwich: {cite:t}`white1982sandwich`.
 # Rewards from clips: {cite:t}`christiano2017`, {cite:t}`openai2017`.
 # The journals: {cite:t}`stigler1994`, in the form of {cite:t}`turner2012`.

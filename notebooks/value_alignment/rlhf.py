@@ -236,10 +236,10 @@ table(["policy", "reward", "divergence", "says most often"], rows, digits=1)
 # %% [markdown]
 # Dear divergence leaves the model's habits, and cheap divergence leaves only what the reward likes best; even then, though, the reference decides among the strings that tie.
 #
-# ## The policy gradient, with the divergence in the reward: REINFORCE and RLOO
+# ## The policy gradient: REINFORCE and RLOO
 #
 # The closed form needs the sum $Z$ over all strings, which a real language does not allow.
-# What it does allow is to draw strings $x_1, \dots, x_n$ from the model $\pi_\theta$ and to score them:
+# What it does allow is to draw strings $x_1, \dots, x_n$ from the model $\pi_\theta$ and to score them, with the divergence in the reward:
 #
 # $$R_i = r(x_i) - \beta \log \frac{\pi_\theta(x_i)}{\pi_\text{ref}(x_i)}.$$
 #

@@ -19,7 +19,7 @@
 #
 # Multi-objective reinforcement learning: the Pareto front by vector value iteration, weighted sums, Chebyshev's distance and mixtures of policies.
 #
-# From 2017 on, Facebook ranked posts by a weighted sum in which an emoji counted five times as much as a "like", and one of the emoji was the angry face.
+# In 2017 Facebook began to rank posts by a weighted sum in which an emoji counted five times as much as a "like", and one of the emoji was the angry face.
 # Two years later the company's own analysts confirmed that posts which drew angry faces were disproportionately likely to hold misinformation, toxicity and low-quality news {cite}`merrill2021`.
 #
 # **What does one weighted number hide, and would better weights bring it back?**
@@ -162,10 +162,10 @@ def undominated(vectors):
 def pareto_sets(to, paid, sweeps):
     V = [{(0.0, 0.0)} for _ in to]
     for _ in range(sweeps):
-        ways = [
-            {(r[0] + v[0], r[1] + v[1]) for t, r in zip(*step) for v in V[t]}
-            for step in zip(to, paid)
-        ]
+        ways = [set() for _ in to]
+        for s, state in enumerate(to):
+            for t, r in zip(state, paid[s]):  # where each action leads, what it pays
+                ways[s] |= {(r[0] + v[0], r[1] + v[1]) for v in V[t]}
         V = [undominated(w) for w in ways]
     return V
 
@@ -303,23 +303,18 @@ rows = [
 table(["policy", "mean treasure", "mean time", "SER", "ESR"], rows, digits=1)
 
 # %% [markdown]
-# Judged by its mean the coin is far better, and judged by what this user gets it is far worse.
+# Judged by its mean the coin is far better, and so it is for everybody who wants more treasure and less time, because its mean dominates the point.
+# Judged by what this user gets, it is far worse.
 # The utility did not change between the two columns, only the order of judging and averaging.
 # If one person meets the agent a thousand times a day, the mean may be what counts; if a thousand people meet it once each, it is not.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 coins = np.linspace(0, 1, 1001)
-coin_means = coins[:, None] * deep + (1 - coins)[:, None] * near
 each = coins * utility(deep) + (1 - coins) * utility(near)
-dominating = (coin_means > middle).all(axis=1)
 claim(
     "Judged per episode, the middle point is worth more to this user than every coin "
-    "between the ends; judged by the mean, the coins that dominate it are worth more.",
-    bool(
-        utility(middle) > each.max()
-        and dominating.any()
-        and (utility(coin_means[dominating]) > utility(middle)).all()
-    ),
+    "between the ends, those that dominate it on average among them.",
+    bool(utility(middle) > each.max()),
     over="q = 0 to 1 in 1000 steps; any q: the mean of utilities is linear in q",
 )
 
@@ -340,7 +335,7 @@ table(
 # ## Break it: a thousand weights and no compromise
 #
 # A designer wants a middle treasure, and so sweeps the weight in steps of a thousandth, with one Q-learner per weight.
-# All learners see the same stream of random actions in random places, so none of them lacks experience.
+# All learners see the same stream of random actions in random places, so none of them lacks experience, and since nothing is uncertain they can learn at the rate 1.
 
 
 # %%
@@ -422,7 +417,7 @@ claim(
 #
 # **Strengths**: exact; nothing has to be weighed before it is known; you see what each choice costs in the other respects.
 #
-# **Limits**: it needs a model; sets of vectors can grow with every sweep, and with many respects almost nothing is dominated; it orders means, and says nothing about the spread of what happens.
+# **Limits**: it needs a model; sets of vectors can grow with every sweep, and with many respects almost nothing is dominated; it orders means, and says nothing about the spread of what happens. Where one value must not fall below a line, set [a limit](constrained_optimum.ipynb) instead; where people disagree about what is better, see [Preference aggregation](preference_aggregation.ipynb).
 #
 # **Who is harmed when it fails**: those who stand for the respect with the small weight or with none, such as the readers of a feed that is ranked by what makes people react.
 #
@@ -456,7 +451,7 @@ def check_least_worth(attempt):
         "Your line rises by 123 in 19 steps, but between the ends lie 18.": 1
         + 123 * (t - 1) / 19,
         "You forgot the unit that the near treasure is worth.": 123 * (t - 1) / 18,
-        "Between the ends lie t - 1 steps from the near one, not t.": 1 + 123 * t / 18,
+        "From the near treasure on it is t - 1 steps, not t.": 1 + 123 * t / 18,
     }
     check_answer(None if None in answers else answers, 1 + 123 * (t - 1) / 18, mistakes)
 
@@ -493,23 +488,39 @@ def chebyshev_choice(points, weights, ideal):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+slips = {
+    "You added the shortfalls up, which is a weighted sum again, and so you get the "
+    "ends.": lambda s: s.sum(axis=1).argmin(),
+    "You took the smallest shortfall of each point, not its largest.": lambda s: s.min(
+        axis=1
+    ).argmin(),
+    "That is the point that falls shortest; the least shortfall is wanted.": lambda s: (
+        s.max(axis=1).argmax()
+    ),
+    "A shortfall is the ideal less the value; you took the value less the ideal.": (
+        lambda s: (-s).max(axis=1).argmin()
+    ),
+    "You squared the shortfalls and added them up; only the largest one counts.": (
+        lambda s: (s**2).sum(axis=1).argmin()
+    ),
+    "That is the shortfall of the best row; its number is wanted.": lambda s: s.max(
+        axis=1
+    ).min(),
+}
+
+
 def check_chebyshev_choice(attempt):
     points, ideal = fronts["concave"], np.array([124.5, -0.5])
     weights = [1 / (ideal - v) for v in points[1:-1]]  # meant for each middle point
+    weights += [np.array([1, 4]), np.array([1, 6]), np.array([1, 10])]
     answers = [attempt(points, w, ideal) for w in weights]
     short = [w * (ideal - points) for w in weights]
-    mistakes = {
-        "You added the shortfalls up, which is a weighted sum again, and so you get "
-        "the ends.": [s.sum(axis=1).argmin() for s in short],
-        "You took the smallest shortfall of each point, not its largest.": [
-            s.min(axis=1).argmin() for s in short
-        ],
-        "That is the point that falls shortest; the least shortfall is wanted.": [
-            s.max(axis=1).argmax() for s in short
-        ],
-        "You forgot the weights.": [(ideal - points).max(axis=1).argmin()] * 8,
-    }
-    check_answer(None if None in answers else answers, np.arange(1, 9), mistakes)
+    mistakes = {reason: [slip(s) for s in short] for reason, slip in slips.items()}
+    bare = (ideal - points).max(axis=1).argmin()
+    mistakes["You forgot the weights."] = [bare] * len(weights)
+    empty = any(answer is None for answer in answers)
+    expected = [s.max(axis=1).argmin() for s in short]
+    check_answer(None if empty else answers, expected, mistakes)
 
 
 check_chebyshev_choice(chebyshev_choice)
