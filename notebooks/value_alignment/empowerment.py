@@ -415,7 +415,7 @@ claim(
 #
 # **Strengths**: it needs no reward; it has units; its bounds can be checked by anybody; it can be asked of a person beside an assistant just as well as of an agent.
 #
-# **Limits**: it needs a model; the number of sequences grows exponentially; it fixes the actions in advance, so an agent that looks on the way can do more; and it counts whatever you called a state, be it important or not.
+# **Limits**: it needs a model; the number of sequences grows exponentially; it fixes the actions in advance, so an agent that looks on the way can do more; and it counts whatever you called a state, be it important or not. It rewards nothing; what an agent can be paid for besides its task is in [Intrinsic motivation](intrinsic_motivation.ipynb).
 #
 # **Who is harmed when it fails**: people whose own choices stop making a difference, such as the operator whose override still has its button but no longer an effect, and nobody measured it.
 #

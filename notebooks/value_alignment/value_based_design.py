@@ -417,7 +417,7 @@ claim(
 #
 # **Strengths**: exact; nothing has to be weighed before it is known; you see what each choice costs in the other respects.
 #
-# **Limits**: it needs a model; sets of vectors can grow with every sweep, and with many respects almost nothing is dominated; it orders means, and says nothing about the spread of what happens.
+# **Limits**: it needs a model; sets of vectors can grow with every sweep, and with many respects almost nothing is dominated; it orders means, and says nothing about the spread of what happens. Where one value must not fall below a line, set [a limit](constrained_optimum.ipynb) instead; where people disagree about what is better, see [Preference aggregation](preference_aggregation.ipynb).
 #
 # **Who is harmed when it fails**: those who stand for the respect with the small weight or with none, such as the readers of a feed that is ranked by what makes people react.
 #
