@@ -1,4 +1,4 @@
-"""Shaping beside an independent solver, without the discount, and ten learners over twenty seeds."""
+"""Shaping beside an independent solver, without the discount, and twelve learners over twenty seeds."""
 
 from __future__ import annotations
 
@@ -187,9 +187,11 @@ def learners() -> dict[str, Any]:
         "potential": lambda: (ShapedEnv(cliff(), phi.__getitem__, DISCOUNT), None),
         "start at the potential": lambda: (cliff(), start(phi)),
         "start at +10 everywhere": lambda: (cliff(), np.full((48, 4), 10.0)),
+        "start at -50 everywhere": lambda: (cliff(), np.full((48, 4), -50.0)),
         "potential reversed": lambda: (cliff(), start(-phi)),
         "a tenth of the potential": lambda: (cliff(), start(0.1 * phi)),
         "ten times the potential": lambda: (cliff(), start(10 * phi)),
+        "80 below the potential": lambda: (cliff(), start(phi - 80)),
         "100 below the potential": lambda: (cliff(), start(phi - 100)),
         "closer bonus 1": lambda: (Closer(cliff(), 1.0), None),
         "closer bonus 2.5": lambda: (Closer(cliff(), 2.5), None),

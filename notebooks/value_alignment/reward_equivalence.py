@@ -64,8 +64,8 @@ figure_style()
 # %% [markdown]
 # ## The answer in a picture
 #
-# Take two hundred small random worlds and, in each of them, a reward $R(s, a, s')$ for every transition.
-# Change it in four ways: shape it by a potential and double it; replace it on the transitions that the world never makes; add a little noise; or draw another one altogether.
+# Take two hundred random worlds of eight states, in which each of three actions leads to one of two states, and give every transition a reward $R(s, a, s')$, also those that the world never makes.
+# Change it in four ways: shape it by a potential and double it; replace it on the impossible transitions; add a little noise; or draw another one altogether.
 #
 # **Guess before you look**: which of the four changes is the largest, in your opinion, and which of them change what is best to do?
 
@@ -122,19 +122,17 @@ plt.show()
 
 # %% [markdown]
 # The green square is two hundred squares in one place: shaping and scale count as nothing, as they should.
-# But look at the blue points, which lie as far to the right as the grey ones and lose nothing, and at the red ones, which lie near zero and still often change the optimum.
+# But look at the blue points: they lie almost as far to the right as the grey ones and lose nothing, because the world never pays what was changed.
+# And look at the red ones, which lie near zero and still often change the optimum.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 far, near = found["other where impossible"], found["noise of size 0.1"]
 claim(
-    "Rewards that differ on impossible transitions only lie more than 0.5 apart and have "
-    "one optimal policy; with the noise they lie less than 0.07 apart and in more than a "
-    "quarter of the worlds the optimal policy changes.",
+    "Rewards that differ on impossible transitions only lie more than 0.5 apart; with the "
+    "noise they lie less than 0.07 apart, and in more than a quarter of the worlds the "
+    "optimal policy changes.",
     bool(
-        far[:, 0].min() > 0.5
-        and not far[:, 2].any()
-        and near[:, 0].max() < 0.07
-        and near[:, 2].mean() > 0.25
+        far[:, 0].min() > 0.5 and near[:, 0].max() < 0.07 and near[:, 2].mean() > 0.25
     ),
     over="200 worlds, seeds 0 to 199, all transitions covered alike, γ = 0.9",
 )
@@ -233,26 +231,28 @@ Markdown(
 show_source(epic_distance)
 
 # %% [markdown]
-# ## A standard environment: seven rewards for FrozenLake
+# ## A standard environment: eight rewards for FrozenLake
 #
 # On Gymnasium's `FrozenLake` you cross slippery ice to a gift that pays 1, and a hole ends the walk.
-# People who find that reward too sparse write others, and here are six of them.
+# People who find that reward too sparse write others, and here are seven of them.
 # Each is a rule for every transition, possible or not.
 
 # %%
 lake = gymnasium.make("FrozenLake-v1", map_name="8x8")
 P_lake = MDP.from_gymnasium(lake, 0.99).transition
 tile, cell = lake.unwrapped.desc.ravel(), np.arange(64)
-steps = 14.0 - cell // 8 - cell % 8  # to the gift, as the crow walks
+steps = 14.0 - cell // 8 - cell % 8  # to the gift, without holes
 alive = np.ones((64, 4, 64)) * ~np.isin(tile, [b"H", b"G"])[:, None, None]
 phi = np.where(np.isin(tile, [b"H", b"G"]), 0.0, -steps)
 
 gift = alive * (tile == b"G")
+fallen = np.ones((64, 4, 64)) * (tile == b"H")[:, None, None]
 rewards = {
     "the gift pays 1": gift,
     "shaped by minus the distance": gift + 0.99 * phi - phi[:, None, None],
     "0.01 less per step, also after the end": gift - 0.01,
     "0.01 less per step, until the end": gift - 0.01 * alive,
+    "0.01 less per step, until the gift": gift - 0.01 * (alive + fallen),
     "minus 1 for a hole": gift - alive * (tile == b"H"),
     "0.1 for getting closer": gift + 0.1 * alive * (steps < steps[:, None, None]),
     "minus the distance, in each step": -alive * steps / 14,
@@ -280,32 +280,35 @@ table(["reward", "EPIC distance", "achieves (%)", "ends in a hole (%)"], rows)
 # %% [markdown]
 # The first three ask for the same, and the distance says so.
 # A cost per step is a constant only if it is paid after the end as well; paid until the end, it makes a short life cheaper than a long one.
-# For EPIC that difference is tiny, since only the transitions out of an end differ, and yet most walks now end in a hole, because the walker is in a hurry.
+# For EPIC that difference is tiny, since only the transitions out of an end differ, and yet most walks now end in a hole.
+# You might think that the walker is in a hurry, but the next line says otherwise: let the cost go on in the hole, and it is as careful as before.
+# It was the hole that had become a way out of paying.
 # The penalty for holes, on the other hand, is far away and does little harm.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
-cost, hole = (
-    seen["0.01 less per step, until the end"],
-    seen["minus 1 for a hole"],
+cost, going_on, hole = (
+    seen[f"0.01 less per step, until the {end}"] if end else seen["minus 1 for a hole"]
+    for end in ("end", "gift", "")
 )
 claim(
-    "The walker for the reward at a distance below 0.02 earns about half and ends in a "
-    "hole more often than not; the one for the reward beyond 0.5 earns more than nine "
-    "tenths.",
+    "The walker whose cost stops at a hole, at a distance below 0.02, earns about half and "
+    "ends in a hole more often than not; the one whose cost goes on there loses nothing; "
+    "the one for the reward beyond 0.5 earns more than nine tenths.",
     bool(
         cost[0] < 0.02
         and 45 < cost[1] < 55 < cost[2]
+        and going_on[1] > 100 - 1e-6
         and hole[0] > 0.5
         and hole[1] > 90
     ),
-    over="these two rewards on the 8 by 8 map, γ = 0.99, all transitions covered alike",
+    over="these three rewards on the 8 by 8 map, γ = 0.99, all transitions covered alike",
 )
 
 # %% [markdown]
 # There is a theorem that a small distance means a small loss {cite}`gleave2021`, and it is right.
 # But its bound is multiplied by how much likelier the optimal walker makes a transition than the coverage does, and on this lake almost all of the coverage lies on transitions that nobody ever makes.
 #
-# In the random worlds, which are less lopsided, near does mean little lost, though not the same policy.
+# In the random worlds, which are less lopsided, very near does mean little lost, though not the same policy; from the fourth line on, the worst of the two hundred loses much.
 
 # %%
 rows = [
@@ -365,11 +368,10 @@ for seed in range(200):
     for name, other in four_changes(P, R, rng).items():
         apart.setdefault(name, []).append(advantage_distance(P, R, other))
 claim(
-    "By its advantages a reward that differs on impossible transitions only, or by "
-    "shaping and scale, is at distance 0 to 1e-7; a noisy one is not, in any world.",
+    "By its advantages a reward that differs by shaping and scale is at distance 0 to "
+    "1e-7; a noisy one is not, in any of the worlds.",
     bool(
-        max(apart["other where impossible"]) < 1e-7
-        and max(apart["shaped and doubled"]) < 1e-7
+        max(apart["shaped and doubled"]) < 1e-7
         and min(apart["noise of size 0.1"]) > 0.01
     ),
     over="the 200 worlds of the picture",
@@ -426,7 +428,8 @@ except ValueError as refusal:
 #
 # **Who is harmed when it fails**: patients whose ventilator is set by a reward model that lies *near* the approved one, and differs from it in exactly the few transitions that end a treatment.
 #
-# **In production** use the authors' `evaluating-rewards` for networks and sampled transitions, report the coverage with the distance, and then train once anyway, and look.
+# **In production** sample the transitions if your rewards are networks; the authors' `evaluating-rewards` shows how, but it is bound to TensorFlow 1.15, so expect to carry its few lines over.
+# Report the coverage with the distance, and then train once anyway, and look.
 
 # %% [markdown]
 # ## Exercise 1: the opposite
@@ -495,6 +498,7 @@ def check_find_potential(attempt):
     mistakes = {
         "That is the difference of the means; the potential's own mean is missing.": gap,
         "The sign is reversed: leaving a good state is what costs.": -phi,
+        "The difference of the means has the wrong sign: take yours minus hers.": -gap,
         "The mean of the difference is (1 − γ) times that of the potential: divide.": gap
         + g * gap.mean(),
         "You added the whole mean, but only γ times it was taken away.": gap
@@ -524,7 +528,8 @@ speed = {row["name"]: row["ratio"] for row in evidence.results["speed"]}
 samples = evidence.results["sampling"]["estimates"]
 Markdown(
     "The book's function is less able than its authors' `evaluating-rewards`, which "
-    "compares networks: it knows tables only. From "
+    "compares networks: it knows tables only. That library was not run beside it, because "
+    "it needs TensorFlow 1.15. From "
     f"{samples[1]['samples']} sampled transitions, as a network would have to be "
     f"compared, the estimate scatters by {samples[1]['sd']:.3f} around a distance of "
     f"{evidence.results['sampling']['exact']:.3f}. On tables it agrees with SciPy's "

@@ -62,7 +62,8 @@ figure_style()
 #
 # Gymnasium's `CliffWalking` is a grid of 4 by 12 cells.
 # A walker starts at one bottom corner and wants to reach the other; each step costs 1, and a step into the cliff between the two corners costs 100 and leads back to the start.
-# The same learner tries it with three rewards: the plain one; one with a *potential*, minus the steps to the goal as the crow walks; and one that pays 2.5 for every step that gets closer.
+# The same learner tries it with three rewards: the plain one; one with a *potential*, which is minus the steps to the goal if no cliff were in the way; and one that pays 2.5 for every step that gets closer.
+# It is Q-learning with a table that starts at zero, a discount of $\gamma = 0.99$, a learning rate of 0.5 and one random action in ten.
 #
 # **Guess before you look**: which of the three reaches the goal most often, and does any of them never learn?
 
@@ -90,8 +91,8 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# The potential helps at once and never hurts: from some point on its curve and the plain one rise equally steeply, so both have learnt the same walk.
-# The bonus ruins it, although both hints say the same thing, *that way*.
+# The potential helps at once, and it costs nothing later: from some point on its curve and the plain one rise equally steeply, and what remains is the head start.
+# A bonus of this size ruins the walk, although both hints say the same thing, *that way*; a smaller one, as you will see, does not.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 late = goals["plain"][:, -1] - goals["plain"][:, 20]
@@ -195,6 +196,7 @@ show_source(shape)
 #
 # On the right stands the error of a learner who gets the *plain* reward and whose table is $Q + \Phi$.
 # So the shaped learner and a plain one that starts its table at $\Phi$ are the same learner, update for update {cite}`wiewiora2003`.
+# That needs one more thing: they must choose their actions by the differences within a row of the table, where $\Phi(s)$ cancels, as a greedy choice and a softmax do.
 #
 # To see that, the cliff gets uneven ground on which each step costs up to a tenth more, so that no two actions tie.
 
@@ -261,8 +263,10 @@ names = {
     "potential": "potential Φ",
     "start at the potential": "plain, from Φ",
     "start at +10 everywhere": "plain, from +10",
+    "start at -50 everywhere": "plain, from −50",
     "a tenth of the potential": "plain, from Φ/10",
     "ten times the potential": "plain, from 10 Φ",
+    "80 below the potential": "plain, from Φ − 80",
     "100 below the potential": "plain, from Φ − 100",
     "potential reversed": "plain, from −Φ",
     "closer bonus 1": "1 for getting closer",
@@ -276,21 +280,28 @@ table(["20 seeds", "times at the goal in 5000 steps", "least to most"], rows)
 
 # %% [markdown]
 # Starting from zero is hopeful here, because every step costs something, so the plain learner tries everything once.
-# The potential is hopeful too, but less so for cells far from the goal, and a learner that hopes for less wastes less.
+# Hoping for less wastes less: a start at −50 in every cell helps, although it says nothing about the way, and the potential, which does, helps more.
 # Hoping for more everywhere is slower, and so is hoping in the wrong direction.
-# Worst is too little hope, be it by a factor or by a shift: then a move that was never tried looks worse than the useless ones that were, and some seeds do not reach the goal at all.
+#
+# How little may you hope?
+# Walking about for ever costs $1 + \gamma + \gamma^2 + \dots = 1/(1 - \gamma) = 100$.
+# In a cell whose start is below −100 even a useless step is better than expected, so the learner repeats it, and moves that it never tried stay untried.
+# The walk begins with $\Phi = -11$, so 80 below the potential is still harmless, but 100 below and ten times the potential are too low, and some seeds never see the goal.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 slower = "potential reversed", "start at +10 everywhere"
+faster = "start at -50 everywhere", "80 below the potential"
 hopeless = "ten times the potential", "100 below the potential"
 claim(
-    "A reversed or a higher start is slower than none on every seed, and a start that is "
-    "far too low fails on some.",
+    "A reversed or a higher start is slower than zero on every seed, a lower one is faster "
+    "on every seed while the first cell starts above −100, and below that some seeds never "
+    "reach the goal.",
     bool(
         all(at[n].max() < at["plain"].min() for n in slower)
-        and all(at[n].min() == 0 for n in hopeless)
+        and all(at[n].min() > at["plain"].max() for n in faster)
+        and all((goals[n][:, -1] == 0).any() for n in hopeless)
     ),
-    over="goals in 5000 steps, 20 seeds each, recorded",
+    over="these six starts; goals in 5000 steps, for the last two in 10,000; 20 seeds each, recorded",
 )
 
 # %% [markdown]
@@ -326,8 +337,9 @@ lost = {
     name: np.abs(best - policy_value(mdp, policy_iteration(changed).policy))
     for name, changed in (("zero at the holes", right), ("kept at the holes", wrong))
 }
-rows = [[name, loss[0], loss.max()] for name, loss in lost.items()]
-table(["potential", "lost from the start", "lost in the worst cell"], rows, digits=4)
+rows = [[name, best[0], loss[0], loss.max()] for name, loss in lost.items()]
+header = ["potential", "best from the start", "lost there", "lost in the worst cell"]
+table(header, rows, digits=4)
 
 # %% [markdown]
 # A *truncated* episode is the opposite case: somebody stopped watching, the walk would have gone on, and a learner looks ahead from $s'$.
@@ -376,8 +388,8 @@ table(["bonus b, γ = 0.99", "the optimal walker"], rows)
 discounts = [0.95, 0.97, 0.98, 0.99, 0.995, 0.999]
 limits = [1 + 1 / (g**2 + g - 1) for g in discounts]
 claim(
-    "With the bonus the optimal walker arrives for every b up to the formula's, and "
-    "circles for every larger one.",
+    "With the bonus the optimal walker arrives for each b tried that is below the "
+    "formula's, and circles for each that is above.",
     all(
         arrives(f * b, g) == (f < 1)
         for g, b in zip(discounts, limits)
@@ -399,10 +411,14 @@ claim(
 # %% mystnb={"figure": {"caption": "Share of 1000 random processes whose optimal policy changes if the shaping leaves the discount out, against the size of the wage that is paid by mistake. Seven discounts from 0.5 to 0.995 for each scale of the potential.", "name": "fig-forgotten-discount"}, "image": {"alt": "Share of changed optimal policies against one minus gamma times the scale of the potential, logarithmic. Potentials of scale 0.1, 1 and 10 lie on one rising curve, from nearly nothing at 0.001 through about 10 percent at 0.1 to 98 percent at 5."}} tags=["hide-input"]
 wage = evidence.results["forgotten discount"]
 fig, ax = plt.subplots()
-for scale, marker, colour in zip(wage["scales"], "os^", ("sky", "blue", "red")):
+looks = zip(wage["scales"], "os^", ("black", "blue", "red"), (5, 8, 11))
+for scale, marker, colour, size in looks:
     x = (1 - np.array(wage["discounts"])) * scale
     share = 100 * np.array(wage["share"][str(scale)])
-    ax.semilogx(x, share, marker, color=COLOURS[colour], label=f"Φ of size {scale:g}")
+    ax.semilogx(
+        x, share, marker, color=COLOURS[colour], label=f"Φ of size {scale:g}",
+        markersize=size, markerfacecolor="none",
+    )  # fmt: skip
 ax.set(xlabel="wage by mistake, (1 − γ) · size of Φ", ylabel="optimum changed (%)")
 ax.legend()
 plt.show()
@@ -432,13 +448,13 @@ claim(
 # > **Often believed, and wrong**
 # >
 # > "A hint that points to the goal can do no harm."
-# > **It depends on the way back.** A bonus without its return payment makes circles as soon as it exceeds about twice the cost of a step.
+# > **It depends on the way back.** On the cliff a bonus without its return payment makes circles as soon as it exceeds about twice the cost of a step.
 # >
 # > "Shaping teaches the agent something that the reward does not say."
-# > **It sets where the agent starts, and nothing else.** A table that starts at the potential does the same, step for step.
+# > **With a table it sets where the agent starts, and nothing else.** One that starts at the potential does the same, step for step.
 # >
 # > "The stronger the potential, the faster."
-# > **A start that is far too low makes a learner stay with what it has tried.** Ten times a good potential was worse here than none.
+# > **A start that is far too low makes a learner stay with what it has tried.** With ten times a good potential some walkers never arrived.
 # >
 # > "A step into a hole must not be paid."
 # > **The advance must come back, also there.** Zero at the end is what keeps the optimum.
@@ -476,9 +492,11 @@ def check_payments(attempt):
     held = values[walk]
     zero = np.append(held[:-1], 0)
     right = [0.5 * zero[1:] - zero[:-1], 0.5 * held[1:] - held[:-1]]
-    answers = [attempt(values, 0.5, walk, over) for over in (True, False)]
+    halves = [0.5 * np.diff(zero), 0.5 * np.diff(held)]
+    answers = [attempt(values.copy(), 0.5, walk, over) for over in (True, False)]
     mistakes = {
         "The discount is missing.": [np.diff(zero), np.diff(held)],
+        "Only the potential after the step is discounted.": halves,
         "After a termination the potential counts as zero.": [right[1], right[1]],
         "A truncation is no end: keep the potential there.": [right[0], right[0]],
         "Those are the advances with the wrong sign.": [-right[0], -right[1]],
@@ -562,15 +580,17 @@ def tipping_point(gamma):
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_tipping_point(attempt):
-    g = 0.9
+    g, answers = np.array([0.6, 0.9]), [attempt(0.6), attempt(0.9)]
     mistakes = {
         "The potential at the exit is discounted by the step that leads to it.": 2 * g
         - 1,
+        "Nothing is discounted here yet.": np.ones(2),
         "The second step's pay is discounted once, not twice.": (2 * g**2 - 1) / g,
         "You left the second step's pay undiscounted.": 1 / g,
         "That is what the potential must pay, with the wrong sign.": (1 - 2 * g) / g,
     }
-    check_answer(attempt(g), (2 * g - 1) / g, mistakes)
+    unanswered = any(a is None or a is ... for a in answers)
+    check_answer(None if unanswered else answers, (2 * g - 1) / g, mistakes)
 
 
 check_tipping_point(tipping_point)
@@ -612,7 +632,7 @@ evidence
 #
 # > **Reward Shaping**: Modifying the rewards or incentives used in reinforcement learning to encourage desirable behaviors.
 #
-# The bicycle shows what is missing in that sentence: whoever modifies a reward changes what is best, unless the modification is a potential.
+# The bicycle shows what is missing in that sentence: whoever modifies a reward may change what is best, and only a potential is safe whatever the task.
 # The source has no listing for it.
 # How to see whether two rewards still ask for the same is the subject of the next lesson, [Reward equivalence](reward_equivalence.ipynb).
 #
