@@ -821,7 +821,10 @@ METHODS = {
     "conformal": ["robustness/calibrated_alarms"],
     "PPO": ["value_alignment/policy_gradient"],
     "DPO": ["value_alignment/direct_preference_optimization"],
-    "Bradley-Terry": ["value_alignment/preference_learning"],
+    "Bradley-Terry": [
+        "value_alignment/preference_learning",
+        "value_alignment/preference_aggregation",
+    ],
     "EPIC": ["value_alignment/reward_equivalence"],
     "random network distillation": ["value_alignment/intrinsic_motivation"],
 }

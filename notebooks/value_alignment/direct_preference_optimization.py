@@ -109,7 +109,9 @@ for run, colour, style in (("path", "purple", "-"), ("tabular", "black", ":")):
     lines[0].set_label(label)
 right.axhline(0, color="#767676", ls="--", label="optimum")
 left.set(xscale="log", xlabel="updates", ylabel="mean log-ratio to the reference")
-right.set(xscale="log", xlabel="updates", ylabel="in no pair, against the optimum (points)")
+right.set(
+    xscale="log", xlabel="updates", ylabel="in no pair, against the optimum (points)"
+)
 left.legend(fontsize=9)
 right.legend(fontsize=9)
 plt.show()
