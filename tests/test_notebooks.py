@@ -52,6 +52,21 @@ def test_no_half_of_a_pair_is_alone():
     }
 
 
+def empty_cells(notebook: nbformat.NotebookNode) -> list[int]:
+    """Cells without a word; an opening that is none leaves the lesson's card without title and question."""
+    return [n for n, cell in enumerate(notebook.cells) if not cell.source.strip()]
+
+
+@pytest.mark.parametrize("path", PAIRS, ids=lambda p: p.stem)
+def test_no_cell_is_empty(path):
+    assert empty_cells(jupytext.read(path)) == []
+
+
+def test_an_empty_line_before_the_first_cell_is_noticed():
+    assert empty_cells(jupytext.reads("\n# %% [markdown]\n# # One", "py:percent"))
+    assert not empty_cells(jupytext.reads("# %% [markdown]\n# # One", "py:percent"))
+
+
 @pytest.mark.parametrize("path", PAIRS, ids=lambda p: p.stem)
 def test_the_first_code_cell_is_the_books(path):
     code = [cell for cell in jupytext.read(path).cells if cell.cell_type == "code"]

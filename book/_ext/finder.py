@@ -11,6 +11,7 @@ from typing import Any
 
 from docutils import nodes
 from lessons import PAGES_APART, chapters, lessons
+from source_page import listings
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
@@ -73,18 +74,17 @@ def entry(place: str, heading: str, text: str) -> Section:
 
 def index(app: Sphinx) -> list[dict[str, Any]]:
     """Return all pages for the search; the source's own words are not searched."""
-    own, of_chapters = lessons(app), chapters(app)
+    own = lessons(app)
+    kinds = dict.fromkeys(listings(app), "listing")
+    kinds |= dict.fromkeys(own, "lesson") | dict.fromkeys(chapters(app), "chapter")
     found = []
     for name in sorted(app.env.found_docs):
         if name in PAGES_APART or name == app.config.root_doc:
             continue
-        kind = "lesson" if name in own else "chapter" if name in of_chapters else name
         found.append(
             {
                 "page": name,
-                "kind": kind.rpartition("/")[2]
-                .removeprefix("source_")
-                .rstrip("_0123456789"),
+                "kind": kinds.get(name, name.rpartition("/")[2]),
                 "title": app.env.titles[name].astext(),
                 "about": own[name].subtitle if name in own else "",
                 "sections": sections(app.env.get_doctree(name)),

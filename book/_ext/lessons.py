@@ -66,8 +66,7 @@ def read(root: Path, name: str) -> Lesson:
     """Return what the cards show of a notebook; the first figure that it draws is its own."""
     path = root / f"{name}.ipynb"
     book = nbformat.read(path, as_version=4)
-    texts = (c.source for c in book.cells if c.cell_type == "markdown")
-    opening = next(text for text in texts if text.strip())
+    opening = next(c.source for c in book.cells if c.cell_type == "markdown")
     blocks = [block.strip() for block in re.split(r"\n\s*\n", opening)]
     prose = [b for b in blocks if b and not b.startswith(("#", "|", ">", "```"))]
     title = re.search(r"^# (.+)$", opening, re.MULTILINE)

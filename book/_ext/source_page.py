@@ -8,6 +8,11 @@ PAGE = "book/source_document"
 REPAIRED = "notebooks/source_listing_"  # where a listing is run, before its number
 
 
+def listings(app: Sphinx) -> list[str]:
+    """Return the pages on which a listing is run, in order."""
+    return sorted(page for page in app.env.found_docs if page.startswith(REPAIRED))
+
+
 def mark_listings(app: Sphinx, doctree: nodes.document) -> None:
     """Take the copy button from code that does not run."""
     if app.env.docname == PAGE:
@@ -20,7 +25,7 @@ def add_banner(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     if docname != PAGE:
         return
     links: list[nodes.Node] = []
-    for page in sorted(p for p in app.env.found_docs if p.startswith(REPAIRED)):
+    for page in listings(app):
         words = nodes.Text(f"listing {page.removeprefix(REPAIRED)}")
         links += [
             nodes.Text(", "),
