@@ -1,4 +1,4 @@
-"""A finite Markov decision process as a gymnasium environment, for what learns from samples."""
+"""A finite Markov decision process as a gymnasium environment, and the environments that the learners accept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from companion.checks import check_integer, check_stochastic, real_array
 from companion.mdp import MDP, sample_next
 
-__all__ = ["MDPVectorEnv"]
+__all__ = ["MDPVectorEnv", "check_vector_env"]
 
 
 class MDPVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
@@ -123,3 +123,43 @@ class MDPVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     def _first(self, count: int) -> NDArray[np.int64]:
         return self.np_random.choice(self.mdp.states, size=count, p=self.start)
+
+
+def check_vector_env(env: object) -> tuple[int, int]:
+    """Return how many features and actions a vector environment has, if the book's learners can handle it.
+
+    Parameters
+    ----------
+    env : gymnasium.vector.VectorEnv
+        N copies with box observations of shape (F,), discrete actions from 0 on and next-step autoreset.
+
+    Returns
+    -------
+    tuple of two ints
+        F and A.
+
+    Raises
+    ------
+    TypeError
+        If `env` is no vector environment, or its observations or actions are others.
+    ValueError
+        If it starts its copies anew in another way.
+
+    Examples
+    --------
+    >>> check_vector_env(gymnasium.make_vec("CartPole-v1", 3, vectorization_mode="vector_entry_point"))
+    (4, 2)
+    """
+    if not isinstance(env, gymnasium.vector.VectorEnv):
+        raise TypeError(
+            f"env must be a vector environment, as of gymnasium.make_vec, got {env!r}"
+        )
+    observed, acted = env.single_observation_space, env.single_action_space
+    if not isinstance(observed, gymnasium.spaces.Box) or len(observed.shape) != 1:
+        raise TypeError(f"env must observe a box of shape (F,), got {observed}")
+    if not isinstance(acted, gymnasium.spaces.Discrete) or acted.start != 0:
+        raise TypeError(f"env must have discrete actions from 0 on, got {acted}")
+    mode = env.metadata.get("autoreset_mode")
+    if mode != AutoresetMode.NEXT_STEP:
+        raise ValueError(f"env must use next-step autoreset, got {mode}")
+    return observed.shape[0], int(acted.n)

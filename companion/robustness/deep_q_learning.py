@@ -13,12 +13,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from torch import nn
 from tqdm import trange
 
 from companion.checks import check_integer, check_number, check_seed
+from companion.environments import check_vector_env
 from companion.networks import mlp
 
 __all__ = ["double_q_target", "dqn"]
@@ -106,7 +106,7 @@ def dqn(
     >>> network(torch.zeros(3, 4)).shape
     torch.Size([3, 2])
     """
-    inputs, actions = _spaces(env)
+    inputs, actions = check_vector_env(env)
     discount = check_number("discount", discount, 0, 1, "[)")
     seed, steps = check_seed("seed", seed), check_integer("steps", steps, 1)
     batch, sync = check_integer("batch", batch, 1), check_integer("sync", sync, 1)
@@ -267,20 +267,3 @@ def _explored(
     random = torch.empty(copies, dtype=torch.int64, device=values.device)
     random.random_(actions, generator=generator)
     return torch.where(dice < max(0.05, chance), random, values.argmax(dim=1))
-
-
-def _spaces(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> tuple[int, int]:
-    """The number of observed features and of actions; refuses what `dqn` does not handle."""
-    if not isinstance(env, gymnasium.vector.VectorEnv):
-        raise TypeError(
-            f"env must be a vector environment, as of gymnasium.make_vec, got {env!r}"
-        )
-    observed, acted = env.single_observation_space, env.single_action_space
-    if not isinstance(observed, gymnasium.spaces.Box) or len(observed.shape) != 1:
-        raise TypeError(f"env must observe a box of shape (F,), got {observed}")
-    if not isinstance(acted, gymnasium.spaces.Discrete) or acted.start != 0:
-        raise TypeError(f"env must have discrete actions from 0 on, got {acted}")
-    mode = env.metadata.get("autoreset_mode")
-    if mode != AutoresetMode.NEXT_STEP:
-        raise ValueError(f"env must use next-step autoreset, got {mode}")
-    return observed.shape[0], int(acted.n)

@@ -17,13 +17,12 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.spaces import flatdim
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from tqdm import trange
 
 from companion.checks import check_integer, check_number, check_seed, real_array
-from companion.environments import MDPVectorEnv
+from companion.environments import MDPVectorEnv, check_vector_env
 from companion.mdp import MDP, action_values, occupancy, policy_value
 from companion.value_alignment.constrained_optimum import penalised
 from companion.value_alignment.policy_gradient import (
@@ -329,7 +328,9 @@ def ppo_lagrangian(
     discount = check_number("discount", discount, 0, 1, "[)")
     seed, horizon = check_seed("seed", seed), check_integer("horizon", horizon, 1)
     check_number("lam", lam, 0, 1)
-    size = horizon * _reports_cost(env, seed)
+    inputs, actions = check_vector_env(env)
+    _check_reports_cost(env, seed)
+    size = horizon * env.num_envs
     steps = check_integer("steps", steps, size)
     options = {"epochs": 4, "minibatch": 1024, **options}
     rate = check_number("learning_rate", learning_rate, 0, ends="()")
@@ -339,9 +340,6 @@ def ppo_lagrangian(
     # Also inside a caller's inference_mode, where no gradient would be recorded.
     with torch.inference_mode(False), torch.enable_grad():
         generator = torch.Generator(device).manual_seed(seed)
-        inputs, actions = map(
-            flatdim, (env.single_observation_space, env.single_action_space)
-        )
         agent = ActorCritic(inputs, actions, generator, hidden, values=2)
         optimiser = torch.optim.Adam(agent.parameters(), lr=rate, fused=True)
         batch, cost = None, 0.0
@@ -389,12 +387,11 @@ def _advantages(batch: Rollout, discount: float, lam: float) -> torch.Tensor:
     )
 
 
-def _reports_cost(env: gymnasium.vector.VectorEnv[Any, Any, Any], seed: int) -> int:
-    """The number of copies; refuses an environment whose costs would be taken for none."""
-    if not isinstance(env, gymnasium.vector.VectorEnv):
-        raise TypeError(f"env must be a vector environment, got {env!r}")
+def _check_reports_cost(
+    env: gymnasium.vector.VectorEnv[Any, Any, Any], seed: int
+) -> None:
+    """Refuse an environment whose costs would be taken for none."""
     env.reset(seed=seed)
     info = env.step(np.zeros_like(env.action_space.sample()))[4]
     if "cost" not in info:
         raise ValueError("env must put each step's cost into info['cost'], got none")
-    return int(env.num_envs)

@@ -43,6 +43,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Draw = Callable[[Integers, Integers, np.random.Generator], Integers]
+MOST_SWEEPS = 1_000_000  # of one plan: log(1e12) / (1 - discount) do, up to 0.99997
 LARGEST = 1e150  # of a value; sums of a few thousand squares must fit
 
 
@@ -392,6 +393,8 @@ def planned_exploration(
     ------
     TypeError, ValueError
         If an argument is out of range.
+    RuntimeError
+        If a plan does not settle, because the discount is nearly 1.
 
     References
     ----------
@@ -454,7 +457,7 @@ def _plan(
     average, extra = paid / seen, bonus / np.sqrt(seen)
     chance = sparse.diags_array(1 / seen) @ counts
     scale = max(abs(optimism), float(np.abs(average + extra).max()))
-    while True:
+    for _ in range(MOST_SWEEPS):
         q = np.where(n < known, optimism, average + extra + discount * (chance @ value))
         q = q.reshape(len(value), -1)
         q[ends] = 0.0
@@ -462,6 +465,9 @@ def _plan(
         change, value = np.abs(new - value).max(), new
         if change <= 1e-12 * scale:
             return q
+    raise RuntimeError(
+        f"a plan has not settled in {MOST_SWEEPS} sweeps: lower the discount"
+    )
 
 
 def _step(

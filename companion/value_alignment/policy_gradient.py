@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 import torch
-from gymnasium.vector import AutoresetMode
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax
 from torch import nn
 from tqdm import trange
 
 from companion.checks import check_integer, check_number, check_seed, real_array
+from companion.environments import check_vector_env
 from companion.mdp import MDP, action_values, occupancy, policy_value
 from companion.networks import mlp
 
@@ -357,7 +357,7 @@ def rollout(
     >>> batch.observations.shape, batch.values.shape, bool(batch.valid.all())
     (torch.Size([50, 3, 4]), torch.Size([50, 3, 1]), False)
     """
-    _, actions = _spaces(env)
+    _, actions = check_vector_env(env)
     steps, device = check_integer("steps", steps, 1), generator.device
     seen, done, taken, thought = [], [], [], []
     paid = np.zeros((2, steps, env.num_envs))  # rewards and costs
@@ -589,7 +589,7 @@ def ppo(
     >>> agent(torch.zeros(3, 4)).shape
     torch.Size([3, 2])
     """
-    inputs, actions = _spaces(env)
+    inputs, actions = check_vector_env(env)
     discount = check_number("discount", discount, 0, 1, "[)")
     seed, horizon = check_seed("seed", seed), check_integer("horizon", horizon, 1)
     size = horizon * env.num_envs
@@ -683,26 +683,3 @@ def reinforce(
 
 def _tensor(values: Any, device: torch.device) -> torch.Tensor:
     return torch.as_tensor(values, dtype=torch.float32, device=device)
-
-
-def _copies(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> int:
-    """The number of copies; refuses what is no vector environment."""
-    if not isinstance(env, gymnasium.vector.VectorEnv):
-        raise TypeError(
-            f"env must be a vector environment, as of gymnasium.make_vec, got {env!r}"
-        )
-    return int(env.num_envs)
-
-
-def _spaces(env: gymnasium.vector.VectorEnv[Any, Any, Any]) -> tuple[int, int]:
-    """The number of observed features and of actions; refuses what is not handled here."""
-    _copies(env)
-    observed, acted = env.single_observation_space, env.single_action_space
-    if not isinstance(observed, gymnasium.spaces.Box) or len(observed.shape) != 1:
-        raise TypeError(f"env must observe a box of shape (F,), got {observed}")
-    if not isinstance(acted, gymnasium.spaces.Discrete) or acted.start != 0:
-        raise TypeError(f"env must have discrete actions from 0 on, got {acted}")
-    mode = env.metadata.get("autoreset_mode")
-    if mode != AutoresetMode.NEXT_STEP:
-        raise ValueError(f"env must use next-step autoreset, got {mode}")
-    return observed.shape[0], int(acted.n)

@@ -5,6 +5,7 @@ import pytest
 
 from companion.mdp import MDP, policy_chain, policy_iteration
 from companion.problems import river_swim
+from companion.value_alignment import optimistic_exploration
 from companion.value_alignment.optimistic_exploration import (
     Task,
     deep_sea,
@@ -425,6 +426,13 @@ def test_an_action_is_tried_as_often_as_knowledge_needs_and_then_judged(known):
         bandit([0.2, 1.0, 0.5]), 100, rng(), optimism=9.0, known=known
     )
     assert seen.visits[0, 0].tolist() == [known, 100 - 2 * known, known]
+
+
+def test_a_plan_that_does_not_settle_says_so(monkeypatch):
+    monkeypatch.setattr(optimistic_exploration, "MOST_SWEEPS", 100)
+    slow = Task(river_swim(6, discount=0.9999), start=0, horizon=20, goal=5)
+    with pytest.raises(RuntimeError, match="not settled in 100 sweeps"):
+        planned_exploration(slow, 30, rng(), optimism=1e4)
 
 
 def test_the_plan_is_the_equation_of_the_bonus():
