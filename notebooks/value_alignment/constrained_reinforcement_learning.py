@@ -31,7 +31,7 @@
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | train an agent within a limit, damp the multiplier, and judge the result by how often and how far the limit was broken |
-# | You need | NumPy, Matplotlib, SciPy, PyTorch; limits, occupancies and multipliers from [The constrained optimum](constrained_optimum.ipynb); PPO and advantages from [Policy gradient](policy_gradient.ipynb) |
+# | You need | NumPy, Matplotlib, SciPy, PyTorch; limits, occupancies and multipliers from [The constrained optimum](constrained_optimum.ipynb); PPO and advantages from [Policy gradients](policy_gradient.ipynb) |
 # | Time | 25 minutes to read, 30 for the exercises |
 # | Code | `companion.value_alignment.constrained_reinforcement_learning` |
 
@@ -387,7 +387,7 @@ claim(
 # > **Often believed, and wrong**
 # >
 # > "A Lagrangian method converges to the constrained optimum."
-# > **Its average does; its last policy circles**, unless something damps it. Papers prove the first and programs deploy the second.
+# > **In small steps its average does; its last policy may circle**, as on this page, unless something damps it. Ask which of the two a proof is about, and which one you deploy.
 # >
 # > "Damping cures every oscillation."
 # > **Not that of a player who answers with the best policy.** Damping needs a policy that moves in small steps.
@@ -398,7 +398,7 @@ claim(
 # > "Once the multiplier is known, it can replace the limit."
 # > **At the right price both sides of the limit are equally good**, and the agent may end on either.
 #
-# **Strengths**: the limit is said in its own unit, the price finds itself, and it costs hardly more than PPO.
+# **Strengths**: the limit is said in its own unit, the price finds itself, and all that it adds to PPO is a second output of the critic and one number.
 #
 # **Limits**: the limit is broken *while* the agent learns; it holds for the mean over episodes only; and the price is as good as the estimate of the cost.
 # Where harm must not happen even once, put a [shield](../robustness/shielding.ipynb) around the learner.

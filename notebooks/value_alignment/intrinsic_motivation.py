@@ -19,7 +19,7 @@
 #
 # Count bonuses, surprise, information gain and random network distillation before a noisy television.
 #
-# In 2018 researchers hung a television into a maze that their curious agent had been learning to cross, and let the agent change its channels; the agent, paid for whatever it could not predict, learnt far more slowly than without it {cite}`burda2019`.
+# In 2018 researchers let a curious agent learn to cross a maze, once with a television on a wall whose channels it could change, and once without; paid for whatever it could not predict, it learnt far more slowly with the television {cite}`burda2019`.
 # That noise must be a trap for those who are paid for their own mistakes had been pointed out in 1991 {cite}`schmidhuber1991`.
 #
 # **What can you pay a learner for, when the world pays nothing, so that it explores and does not sit down before the noise?**
@@ -123,7 +123,7 @@ axes["s"].legend(fontsize=9)
 plt.show()
 
 # %% [markdown]
-# Two bonuses are trapped whatever the television shows.
+# Two bonuses are trapped, by four pictures as by 256.
 # Three others look as if they had escaped, as long as the television has few pictures, but their curves rise.
 # Only the grey line is flat, and it had to be told which differences do not matter.
 

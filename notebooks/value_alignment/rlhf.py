@@ -455,7 +455,7 @@ claim(
 # >
 # > "The penalty only steadies the training; the aim is still the best reward." **The penalty is part of the aim.** With it the optimum is the Gibbs policy, which keeps the reference's taste; without it, whatever earns most.
 # >
-# > "The text still reads well, so the training went well." **Reading well is what the penalty buys, whatever the reward asks for.** A model trained on the flipped reward speaks its language as before.
+# > "The text still reads well, so the training went well." **Reading well is what the penalty buys, also where the reward asks for the worst.** A model trained on the flipped reward speaks its language as before.
 # >
 # > "A baseline biases the gradient." **A baseline that has not looked at the sample has no bias at all.** Even the mean that includes the sample only shrinks the gradient by $(n-1)/n$.
 #
