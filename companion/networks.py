@@ -10,7 +10,7 @@ from torch import nn
 
 from companion.checks import check_integer
 
-__all__ = ["mlp"]
+__all__ = ["convnet", "mlp"]
 
 
 def mlp(
@@ -71,3 +71,66 @@ def mlp(
             )
         layers += [layer, activation()]
     return nn.Sequential(*layers[:-1])
+
+
+def convnet(
+    generator: torch.Generator,
+    shape: tuple[int, int, int] = (1, 8, 8),
+    channels: Sequence[int] = (16, 32, 64),
+    classes: int = 10,
+) -> nn.Sequential:
+    r"""Return a small convolutional classifier of flattened images, initialised from `generator` alone.
+
+    One 3 x 3 convolution for each entry of `channels`, each but the first halving the image's sides (rounded
+    up), a rectifier after each, and one linear layer.  Weights and biases are drawn from
+    :math:`U(-1/\sqrt{n}, 1/\sqrt{n})`, `n` the inputs of one unit: torch's own default.
+
+    Parameters
+    ----------
+    generator : torch.Generator
+        The source of randomness; the network is made on its device.
+    shape : (int, int, int)
+        Channels, rows and columns of an image.
+    channels : sequence of int
+        Channels of each convolution, at least one.
+    classes : int
+        How many logits.
+
+    Returns
+    -------
+    torch.nn.Sequential
+        Maps (N, channels x rows x columns) to (N, classes), in float32.  Its first part gives the pixels their
+        rows and columns back.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a size is no positive integer, or `generator` no torch generator.
+
+    Examples
+    --------
+    >>> network = convnet(torch.Generator().manual_seed(0))
+    >>> network(torch.zeros(3, 64)).shape
+    torch.Size([3, 10])
+    """
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator must be a torch.Generator, got {generator!r}")
+    inputs, rows, columns = (check_integer("shape", size, 1) for size in shape)
+    classes = check_integer("classes", classes, 1)
+    if not len(channels):
+        raise ValueError("channels must name at least one convolution, got none")
+    layers: list[nn.Module] = [nn.Unflatten(1, (inputs, rows, columns))]
+    for i, outputs in enumerate([check_integer("channels", c, 1) for c in channels]):
+        stride = 1 if i == 0 else 2
+        layers += [nn.Conv2d(inputs, outputs, 3, stride, 1, device="meta"), nn.ReLU()]
+        inputs, rows, columns = outputs, -(-rows // stride), -(-columns // stride)
+    width = inputs * rows * columns
+    layers += [nn.Flatten(), nn.Linear(width, classes, device="meta")]
+    # As in `mlp`: nothing is drawn from torch's global random state.
+    network = nn.Sequential(*layers).float().to_empty(device=generator.device)
+    for layer in network:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            bound = layer.weight[0].numel() ** -0.5
+            for parameter in layer.parameters():
+                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    return network

@@ -19,7 +19,7 @@ from companion.checks import (
     real_array,
 )
 from companion.datasets import digits, wisconsin_outliers
-from companion.networks import mlp
+from companion.networks import convnet, mlp
 from companion.training import train_classifier
 from tests.bad_input import TABLES
 
@@ -340,3 +340,52 @@ def test_a_table_has_the_columns_that_were_asked_for():
     assert check_table("X", [[1, 2]], columns=2).tolist() == [[1, 2]]
     with pytest.raises(ValueError, match=r"X must have shape \(None, 3\)"):
         check_table("X", [[1, 2]], columns=3)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_convolutional_network_is_drawn_from_its_generator_alone(device):
+    before = torch.get_rng_state()
+    first, again = (convnet(torch.Generator(device).manual_seed(0)) for _ in range(2))
+    assert torch.equal(before, torch.get_rng_state())
+    for a, b in zip(first.parameters(), again.parameters(), strict=True):
+        assert torch.equal(a, b)
+        assert a.dtype == torch.float32
+    assert first(torch.zeros(3, 64, device=device)).shape == (3, 10)
+
+
+def test_a_convolutional_network_has_the_scale_of_torchs_own_layers():
+    ours = convnet(torch.Generator().manual_seed(0), (1, 8, 8), (64, 64), 10)
+    conv, linear = ours[3], ours[-1]
+    assert conv.weight.abs().max() <= (64 * 9) ** -0.5
+    assert conv.bias.abs().max() <= (64 * 9) ** -0.5
+    assert linear.weight.shape == (10, 64 * 4 * 4)
+    assert conv.weight.std().item() == pytest.approx(
+        nn.Conv2d(64, 64, 3).weight.std().item(), rel=0.05, abs=0
+    )
+
+
+def test_a_convolutional_network_sees_where_a_pixel_is():
+    # One bright pixel, seen by one 3 x 3 convolution: nine places answer to it.
+    network = convnet(torch.Generator().manual_seed(0), (1, 5, 7), (1,), 2)
+    x = torch.zeros(1, 5, 7)
+    x[0, 2, 4] = 1
+    seen = network[:2](x.flatten(1)) != network[:2](torch.zeros(1, 35))
+    assert seen.nonzero()[:, 2:].tolist() == [
+        [row, column] for row in (1, 2, 3) for column in (3, 4, 5)
+    ]
+    assert network(torch.zeros(2, 35)).shape == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda g: convnet(None), TypeError, "generator must be"),
+        (lambda g: convnet(g, (1, 0, 8)), ValueError, "shape must be"),
+        (lambda g: convnet(g, channels=()), ValueError, "at least one convolution"),
+        (lambda g: convnet(g, channels=(4, 2.5)), TypeError, "channels must be"),
+        (lambda g: convnet(g, classes=0), ValueError, "classes must be"),
+    ],
+)
+def test_a_convolutional_network_without_a_size_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call(torch.Generator())
