@@ -158,6 +158,7 @@ def test_fgsm_takes_one_whole_step_along_the_sign_of_the_gradient():
 def _by_hand(model, x, y, epsilon, generator, steps, reach):
     """PGD's last image, the loop written out anew."""
     z = x + epsilon * torch.empty_like(x).uniform_(-1, 1, generator=generator)
+    z = z.clamp(0, 1)
     for _ in range(steps):
         z = z.detach().requires_grad_()
         entropy(model(z), y).backward()
@@ -221,7 +222,7 @@ def _official(model, x, y, epsilon, generator, beta, steps, reach):
         p, q = (nn.functional.softmax(model(v), dim=1) for v in (x, z))
         return (p * (p / q).log()).sum()
 
-    z = x + 0.001 * torch.empty_like(x).normal_(generator=generator)
+    z = (x + 0.001 * torch.empty_like(x).normal_(generator=generator)).clamp(0, 1)
     for _ in range(steps):
         z = z.detach().requires_grad_()
         (slope,) = torch.autograd.grad(kl(z), z)
