@@ -5,8 +5,8 @@ r"""Adversarial training: a classifier that learns from the worst image near eac
 
 The methods differ in how they look for :math:`x'` and what they do with it, and each is one function here,
 ``loss(network, x, y, epsilon, generator)``: projected gradient steps (`pgd_loss`), one step (`fgsm_loss`), the
-same with a second aim (`trades_loss`), or no search at all (`noise_loss`).  One loop, `adversarial_training`, takes
-any of them, or one of your own.
+same with a second aim (`trades_loss`), or no search at all (`noise_loss`).  One loop, `adversarial_training`,
+takes any of them, or one of your own.
 """
 
 from __future__ import annotations
@@ -102,23 +102,16 @@ def adversarial_training(
 
     Examples
     --------
-    Two classes that lie .6 apart, told apart with .2 to spare on each side:
+    Two images that lie .6 apart are told apart with .2 to spare on each side:
 
     >>> X, y = torch.tensor([[0.2], [0.8]]), torch.tensor([0, 1])
     >>> net = adversarial_training(nn.Linear(1, 2), X, y, 0, fgsm_loss, 0.2, epochs=99, learning_rate=0.1)
     >>> net(torch.tensor([[0.2 + 0.2], [0.8 - 0.2]])).argmax(dim=1)
     tensor([0, 1])
     """
-    if not isinstance(network, nn.Module):
-        raise TypeError(
-            f"network must be a torch.nn.Module, got {type(network).__name__}"
-        )
-    check_labelled_images(X, y)
-    if not len(X):
-        raise ValueError("X must hold at least one image, got none")
+    epsilon = _checked(network, X, y, epsilon)
     if not callable(loss):
         raise TypeError(f"loss must be callable, got {type(loss).__name__}")
-    epsilon = check_number("epsilon", epsilon, 0, 1)
     epochs, batch = check_integer("epochs", epochs, 1), check_integer("batch", batch, 1)
     warm_up = check_integer("warm_up", warm_up, 0)
     rate = check_number("learning_rate", learning_rate, 0, ends="()")
@@ -137,9 +130,10 @@ def adversarial_training(
         radius = epsilon * min(1.0, (epoch + 1) / max(1, warm_up))
         rows = torch.randperm(len(X), generator=order, device=X.device)
         for row in rows.split(batch):
-            value = loss(network, X[row], y[row], radius, generator)
-            optimiser.zero_grad(set_to_none=True)
-            value.backward()
+            with torch.enable_grad():  # also where the caller has switched it off
+                value = loss(network, X[row], y[row], radius, generator)
+                optimiser.zero_grad(set_to_none=True)
+                value.backward()
             optimiser.step()
             cycle.step()
     network.eval()
@@ -215,8 +209,9 @@ def pgd_loss(
     >>> torch.isclose(loss, nn.functional.cross_entropy(model(torch.tensor([[0.3]])), y)).item()
     True
     """
-    epsilon = _checked(x, y, epsilon)
-    start = x + _uniform(x, generator) * epsilon
+    epsilon = _checked(model, x, y, epsilon)
+    noise = _blank(x, generator).uniform_(-1, 1, generator=generator)
+    start = x + epsilon * noise.to(x)
     with frozen(model):
         x_adv = _climbed(
             lambda z: nn.functional.cross_entropy(model(z), y, reduction="sum"),
@@ -271,7 +266,7 @@ def fgsm_loss(
     >>> torch.isclose(fgsm_loss(model, x, y, 0.1), moved).item()
     True
     """
-    epsilon = _checked(x, y, epsilon)
+    epsilon = _checked(model, x, y, epsilon)
     with frozen(model):
         x_adv = _climbed(
             lambda z: nn.functional.cross_entropy(model(z), y, reduction="sum"),
@@ -327,9 +322,9 @@ def noise_loss(
     >>> noise_loss(nn.Identity(), x, y, 0.0, generator) == nn.functional.cross_entropy(x, y)
     tensor(True)
     """
-    epsilon = _checked(x, y, epsilon)
-    noise = _uniform(x, generator)
-    noise = torch.where(noise < 0, -1.0, 1.0).to(x) if corners else noise
+    epsilon = _checked(model, x, y, epsilon)
+    noise = _blank(x, generator).uniform_(-1, 1, generator=generator)
+    noise = (torch.where(noise < 0, -1.0, 1.0) if corners else noise).to(x)
     return nn.functional.cross_entropy(model((x + epsilon * noise).clamp(0, 1)), y)
 
 
@@ -394,10 +389,10 @@ def trades_loss(
     >>> [bool(trades_loss(nn.Identity(), x, y, 0.1, generator, beta=b) > clean) for b in (0.0, 6.0)]
     [False, True]
     """
-    epsilon = _checked(x, y, epsilon)
+    epsilon = _checked(model, x, y, epsilon)
     beta = check_number("beta", beta, 0)
-    offset = torch.empty_like(x, device=generator.device)
-    start = x + 0.001 * offset.normal_(generator=generator).to(x)
+    offset = _blank(x, generator).normal_(generator=generator)
+    start = x + 0.001 * offset.to(x)
     with frozen(model):
         with torch.no_grad():
             log_p = model(x).log_softmax(dim=1)
@@ -410,20 +405,27 @@ def trades_loss(
     return nn.functional.cross_entropy(logits, y) + beta * away.mean()
 
 
-def _checked(x: torch.Tensor, y: torch.Tensor, epsilon: float) -> float:
-    """Refuse a batch that has no mean loss; return the radius."""
+def _checked(
+    model: nn.Module, x: torch.Tensor, y: torch.Tensor, epsilon: float
+) -> float:
+    """Refuse images and labels of which the model has no mean loss; return the radius."""
     check_labelled_images(x, y)
     if not len(x):
         raise ValueError("x must hold at least one image, got none")
+    with frozen(model), torch.no_grad():
+        classes = model(x[:1]).shape[1]
+    if int(y.max()) >= classes:
+        raise ValueError(
+            f"y must stay below the {classes} classes of the model, got {int(y.max())}"
+        )
     return check_number("epsilon", epsilon, 0, 1)
 
 
-def _uniform(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Noise from -1 to 1 in the shape of `x`, drawn on the generator's device."""
+def _blank(x: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Memory in the shape of `x` where the generator draws."""
     if not isinstance(generator, torch.Generator):
         raise TypeError(f"generator must be a torch.Generator, got {generator!r}")
-    noise = torch.empty_like(x, device=generator.device)
-    return noise.uniform_(-1, 1, generator=generator).to(x)
+    return torch.empty_like(x, device=generator.device)
 
 
 def _climbed(
