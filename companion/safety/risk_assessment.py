@@ -15,9 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq, linprog
 
 from companion.checks import (
-    check_integer,
     check_number,
-    check_stochastic,
     check_table,
     real_array,
 )
@@ -38,7 +36,13 @@ Floats = NDArray[np.float64]
 
 
 class CVaRPortfolio(NamedTuple):
-    """A portfolio of least conditional value at risk, and how far from the least it may be."""
+    """A portfolio of least conditional value at risk, and how far from the least it may be.
+
+    Examples
+    --------
+    >>> minimum_cvar_portfolio([[1, 0], [-1, 0]], level=0.5).cvar
+    0.0
+    """
 
     weights: Floats  # (d,), non-negative, sum 1
     cvar: float  # of the portfolio's loss in the given scenarios
@@ -46,7 +50,13 @@ class CVaRPortfolio(NamedTuple):
 
 
 class TailFit(NamedTuple):
-    """A generalised Pareto law fitted to the losses above a threshold."""
+    """A generalised Pareto law fitted to the losses above a threshold.
+
+    Examples
+    --------
+    >>> TailFit(10.0, 0.5, 2.0, exceedances=100, samples=1000, log_likelihood=0.0, regular=True).shape
+    0.5
+    """
 
     threshold: float  # u
     shape: float  # xi: above 0 a heavy tail, 0 exponential, below 0 one that ends
@@ -54,16 +64,20 @@ class TailFit(NamedTuple):
     exceedances: int  # how many losses exceed the threshold
     samples: int  # of how many losses
     log_likelihood: float  # of the excesses over the threshold
-    regular: (
-        bool  # shape above -1/2: only then do standard errors follow the usual theory
-    )
+    regular: bool  # shape above -1/2, where standard errors follow the usual theory
 
 
 class TailRisk(NamedTuple):
-    """What a fitted tail says at given levels."""
+    """What a fitted tail says at given levels.
 
-    value_at_risk: Floats
-    conditional_value_at_risk: Floats  # infinite where the shape is 1 or more
+    Examples
+    --------
+    >>> TailRisk(np.array(46.0), np.array(86.0)).cvar
+    array(86.)
+    """
+
+    var: Floats  # value at risk
+    cvar: Floats  # the mean beyond it; infinite where the shape is 1 or more
 
 
 def value_at_risk(
@@ -279,7 +293,9 @@ def fit_generalized_pareto(losses: ArrayLike, threshold: float) -> TailFit:
     u = check_number("threshold", threshold)
     with np.errstate(over="ignore"):
         y = x[x > u] - u
-    k = check_integer("the number of losses above the threshold", len(y), 10)
+    k = len(y)
+    if k < 10:
+        raise ValueError(f"losses must exceed the threshold at least 10 times, got {k}")
     largest = float(y.max())
     if not np.isfinite(largest) or y.min() / largest < 1e-300:
         raise ValueError("losses must exceed the threshold by at most 1e300 times")
@@ -389,7 +405,7 @@ def tail_risk(fit: TailFit, level: ArrayLike) -> TailRisk:
     --------
     >>> fit = TailFit(10.0, 0.5, 2.0, exceedances=100, samples=1000, log_likelihood=0.0, regular=True)
     >>> tail_risk(fit, 0.999)
-    TailRisk(value_at_risk=array(46.), conditional_value_at_risk=array(86.))
+    TailRisk(var=array(46.), cvar=array(86.))
     """
     _check_fit(fit)
     alpha = real_array("level", level)
@@ -426,10 +442,16 @@ def _worst(
         # Whole numbers over n, so that 0.95 of a hundred is the ninety-fifth.
         up_to, above = np.arange(1, n + 1) / n, np.arange(n)[::-1] / n
     else:
-        w = check_stochastic("weights", real_array("weights", weights, (len(x),)))
+        w = real_array("weights", weights, x.shape)
+        rounding *= len(x)
+        if w.min() < 0 or abs(w.sum() - 1) > rounding:
+            raise ValueError(
+                "weights must be non-negative and sum to 1, "
+                f"got {w.min():g} as the least and {w.sum():.12g} as the sum"
+            )
         order = np.argsort(x, kind="stable")
         x, w = x[order], w[order]
-        up_to, rounding = np.cumsum(w), rounding * len(x)
+        up_to = np.cumsum(w)
         above = np.append(np.cumsum(w[:0:-1])[::-1], 0.0)
     share = np.clip((1 - alpha) - above, 0.0, w)
     reached = (up_to >= alpha - rounding) & (w > 0)
@@ -451,7 +473,9 @@ def _check_fit(fit: TailFit) -> None:
     """Refuse what `fit_generalized_pareto` cannot have made."""
     if not isinstance(fit, TailFit):
         raise TypeError(f"fit must be a TailFit, got {type(fit).__name__}")
-    check_number("fit.scale", fit.scale, 0, ends="()")
-    check_number("fit.shape", fit.shape)
-    check_number("fit.threshold", fit.threshold)
-    check_integer("fit.exceedances", fit.exceedances, 1, fit.samples)
+    real_array("fit", fit, (len(fit),))
+    if fit.scale <= 0 or not 1 <= fit.exceedances <= fit.samples:
+        raise ValueError(
+            f"fit must have a positive scale and 1 to {fit.samples} exceedances, "
+            f"got {fit.scale:g} and {fit.exceedances}"
+        )

@@ -421,7 +421,7 @@ def test_the_tail_is_the_generalised_pareto_law_of_scipy(shape):
 def test_value_at_risk_undoes_the_probability(shape):
     fit = made(shape)
     level = np.array([0.9, 0.95, 0.99, 0.9999])
-    var = tail_risk(fit, level).value_at_risk
+    var = tail_risk(fit, level).var
     assert var[0] == pytest.approx(10, abs=rounding(10, 10))
     # 1 - level has lost up to eps / 1e-4 of its size, and the far end as much.
     np.testing.assert_allclose(
@@ -441,7 +441,7 @@ def test_cvar_is_the_integral_of_value_at_risk(shape, level):
         return (10 + 2 * steep) * np.exp(-s)
 
     integral, error = integrate.quad(rest, 0, 400, limit=400)
-    assert tail_risk(fit, level).conditional_value_at_risk == pytest.approx(
+    assert tail_risk(fit, level).cvar == pytest.approx(
         integral, rel=1e-7, abs=10 * error
     )
 
@@ -457,16 +457,14 @@ def test_an_exponential_tail_forgets_and_a_uniform_one_ends():
     np.testing.assert_allclose(
         tail_probability(end, [12, 13, 1e308]), 0.0, rtol=0, atol=1e-17
     )
-    np.testing.assert_allclose(
-        tail_risk(end, 0.95).conditional_value_at_risk, 11.5, rtol=1e-13
-    )
+    np.testing.assert_allclose(tail_risk(end, 0.95).cvar, 11.5, rtol=1e-13)
 
 
 def test_a_tail_without_a_mean_has_an_infinite_cvar():
     for shape in (1.0, 1.7):
         risk = tail_risk(made(shape), [0.95, 0.99])
-        assert np.isfinite(risk.value_at_risk).all()
-        assert np.isposinf(risk.conditional_value_at_risk).all()
+        assert np.isfinite(risk.var).all()
+        assert np.isposinf(risk.cvar).all()
 
 
 def test_fit_and_risk_together_reach_the_truth_of_a_student_law():
@@ -475,7 +473,7 @@ def test_fit_and_risk_together_reach_the_truth_of_a_student_law():
     x = stats.t(4).ppf((np.arange(n) + 0.5) / n)
     fit = fit_generalized_pareto(x, value_at_risk(x, 0.9))
     assert fit.exceedances == n // 10
-    assert tail_risk(fit, 0.999).value_at_risk == pytest.approx(
+    assert tail_risk(fit, 0.999).var == pytest.approx(
         stats.t(4).ppf(0.999), rel=0.02, abs=0
     )
     assert 0.15 < fit.shape < 0.25
@@ -521,7 +519,7 @@ def test_what_is_no_list_of_losses_is_refused(losses, error):
     for call in (value_at_risk, conditional_value_at_risk):
         with pytest.raises(error, match="losses must"):
             call(losses, 0.5)
-    with pytest.raises((TypeError, ValueError), match=r"losses must|number of losses"):
+    with pytest.raises((TypeError, ValueError), match=r"losses must"):
         fit_generalized_pareto(losses, 0.0)
 
 
@@ -550,7 +548,7 @@ def test_a_target_that_no_portfolio_reaches_is_refused(target):
 
 def test_too_few_exceedances_are_refused():
     with pytest.raises(
-        ValueError, match="losses above the threshold must be at least 10"
+        ValueError, match="must exceed the threshold at least 10 times, got 9"
     ):
         fit_generalized_pareto(TEN, 1.0)
     assert fit_generalized_pareto(TEN, 0.5).exceedances == 10
@@ -587,7 +585,7 @@ def test_what_is_no_fit_is_refused(fit):
 )
 def test_a_fit_with_impossible_numbers_is_refused(change):
     for call, value in ((tail_probability, 12.0), (tail_risk, 0.95)):
-        with pytest.raises((TypeError, ValueError), match=f"fit.{next(iter(change))}"):
+        with pytest.raises((TypeError, ValueError), match="fit must"):
             call(GOOD._replace(**change), value)
 
 
@@ -605,4 +603,4 @@ def test_the_tail_is_not_asked_below_its_threshold():
 
 def test_nothing_asked_is_nothing_answered():
     assert tail_probability(GOOD, []).shape == (0,)
-    assert tail_risk(GOOD, np.ones((2, 0)) / 2).value_at_risk.shape == (2, 0)
+    assert tail_risk(GOOD, np.ones((2, 0)) / 2).var.shape == (2, 0)
