@@ -380,7 +380,7 @@ def trades_loss(
 
     References
     ----------
-    Zhang, H. et al. (2019). Theoretically principled trade-off between robustness and accuracy. ICML, equation 5.
+    Zhang, H. et al. (2019). Theoretically principled trade-off between robustness and accuracy. ICML.
 
     Examples
     --------
