@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from companion.checks import check_integer, check_number
 from companion.classifiers import check_labelled_images, frozen
@@ -31,9 +31,9 @@ __all__ = [
     "square_attack",
 ]
 
-Loss = str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Loss = str | Callable[[Tensor, Tensor], Tensor]
 # Called as attack(model, x, y, epsilon, generator=...); images in [0, 1], within epsilon of x.
-Attack = Callable[..., torch.Tensor]
+Attack = Callable[..., Tensor]
 
 
 # Of 10 000 queries, those after which the square attack halves its windows.
@@ -51,14 +51,12 @@ class RobustAccuracy:
     """
 
     accuracy: float  # share of images that survived: an upper bound on the truth
-    survived: torch.Tensor  # (N,) bool
+    survived: Tensor  # (N,) bool
     broken_by: tuple[str, ...]  # (N,) names; "clean": wrong unattacked, "": survived
-    adversarial: torch.Tensor  # (N, ...) what fooled the model, else x itself
+    adversarial: Tensor  # (N, ...) what fooled the model, else x itself
 
 
-def dlr_loss(
-    logits: torch.Tensor, y: torch.Tensor, target: torch.Tensor | None = None
-) -> torch.Tensor:
+def dlr_loss(logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
     r"""Return the difference-of-logits ratio of each image: a margin that no rescaling of the logits changes.
 
     With the logits sorted, :math:`z_{(1)} \ge z_{(2)} \ge \dots`, and a target class `t`,
@@ -130,14 +128,14 @@ def dlr_loss(
 
 def apgd(
     model: nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
+    x: Tensor,
+    y: Tensor,
     epsilon: float,
     *,
     steps: int = 50,
     loss: Loss = "cross_entropy",
     generator: torch.Generator,
-) -> torch.Tensor:
+) -> Tensor:
     r"""Attack by projected gradient ascent that chooses its own step (auto-PGD, in the maximum norm).
 
     With `P` the projection onto :math:`\{x' \in [0, 1]^d : |x' - x|_\infty \le \varepsilon\}`,
@@ -247,15 +245,15 @@ def apgd(
 
 def square_attack(
     model: nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
+    x: Tensor,
+    y: Tensor,
     epsilon: float,
     *,
     image_shape: tuple[int, int, int] | None = None,
     queries: int = 500,
     share: float = 0.8,
     generator: torch.Generator,
-) -> torch.Tensor:
+) -> Tensor:
     r"""Attack by random squares, asking for logits and never for a gradient (in the maximum norm).
 
     It starts from vertical stripes of :math:`\pm\varepsilon`.  Each query sets one random square window of each
@@ -313,13 +311,9 @@ def square_attack(
     images = x.reshape(-1, channels, rows, columns)
     low, high = (images - epsilon).clamp(min=0), (images + epsilon).clamp(max=1)
     line = torch.arange(max(rows, columns), device=x.device)
-
-    def draw(most: int, *size: int) -> torch.Tensor:
-        drawn = torch.empty(size, dtype=torch.int64, device=generator.device)
-        return drawn.random_(0, most, generator=generator).to(x.device)
-
+    draw = partial(torch.randint, generator=generator, device=generator.device)
     with frozen(model), torch.no_grad():
-        up = draw(2, len(x), channels, 1, columns) == 1
+        up = draw(2, (len(x), channels, 1, columns)).to(x.device) == 1
         best = torch.where(up, high, low)
         margin, fooled = _lead(model, best.view(x.shape), y)
         for query in range(1, queries):
@@ -328,11 +322,12 @@ def square_attack(
             if n == 0:
                 break
             side = _side(share, query / queries, rows, columns)
-            top, first = draw(rows - side + 1, n, 1), draw(columns - side + 1, n, 1)
+            top = draw(rows - side + 1, (n, 1)).to(x.device)
+            first = draw(columns - side + 1, (n, 1)).to(x.device)
             tall = (line[:rows] >= top) & (line[:rows] < top + side)  # (n, rows)
             wide = (line[:columns] >= first) & (line[:columns] < first + side)
             window = (tall[:, :, None] & wide[:, None, :])[:, None]
-            up = draw(2, n, channels, 1, 1) == 1
+            up = draw(2, (n, channels, 1, 1)).to(x.device) == 1
             lowest, highest, now = low[left], high[left], best[left]
             trial = torch.where(window, torch.where(up, highest, lowest), now)
             # What stands there already would waste the query: then the other sign.
@@ -349,8 +344,8 @@ def square_attack(
 
 def robust_accuracy(
     model: nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
+    x: Tensor,
+    y: Tensor,
     epsilon: float,
     *,
     image_shape: tuple[int, int, int] | None = None,
@@ -391,7 +386,7 @@ def robust_accuracy(
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit, the model answers the same question in two ways, or an attack leaves its bounds.
+        If an argument is unfit, the model answers one question in two ways, or an attack leaves its bounds.
 
     References
     ----------
@@ -455,8 +450,8 @@ class MaskingReport:
 
 def masking_report(
     model: nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
+    x: Tensor,
+    y: Tensor,
     epsilon: float,
     *,
     image_shape: tuple[int, int, int] | None = None,
@@ -536,23 +531,27 @@ def masking_report(
     with frozen(model):
         slope = _ascent(model, x, y, _each_cross_entropy)[1]
 
-    def breaks(attack: Attack, radius: float) -> torch.Tensor:
+    found = []
+    for attack, radius in (
+        (apgd, epsilon),
+        (_targeted, epsilon),
+        (partial(square_attack, image_shape=shape), epsilon),
+        (_targeted, 1.0),
+    ):
         tried = attack(model, x, y, radius, generator=generator)
         with frozen(model), torch.no_grad():
-            return _lead(model, tried, y)[1]
-
-    broken = breaks(apgd, epsilon) | breaks(_targeted, epsilon)
-    searched = breaks(partial(square_attack, image_shape=shape), epsilon)
+            found.append(_lead(model, tried, y)[1])
+    untargeted, targeted, searched, far = found
     still = (slope == 0).flatten(1).all(dim=1)
-    found = (still, ~breaks(_targeted, 1.0), searched & ~broken)
-    shares = [float(images.double().mean()) for images in found]
+    signs = (still, ~far, searched & ~untargeted & ~targeted)
+    shares = [float(sign.double().mean()) for sign in signs]
     flags = [n for n, share in zip(limits, shares, strict=True) if share > limits[n]]
     return MaskingReport(tuple(flags), *shares)
 
 
 def _check_attack(
-    x: torch.Tensor, y: torch.Tensor, epsilon: float, generator: torch.Generator
-) -> tuple[torch.Tensor, float]:
+    x: Tensor, y: Tensor, epsilon: float, generator: torch.Generator
+) -> tuple[Tensor, float]:
     """Refuse what no attack here can start from."""
     check_labelled_images(x, y)
     if not isinstance(generator, torch.Generator):
@@ -561,7 +560,7 @@ def _check_attack(
 
 
 def _image_shape(
-    x: torch.Tensor, image_shape: tuple[int, int, int] | None
+    x: Tensor, image_shape: tuple[int, int, int] | None
 ) -> tuple[int, int, int]:
     """Channels, rows and columns of one image."""
     shape = x.shape[1:] if image_shape is None else image_shape
@@ -572,17 +571,17 @@ def _image_shape(
     return sizes[0], sizes[1], sizes[2]
 
 
-def _each_cross_entropy(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _each_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     """The cross-entropy of each image."""
     return nn.functional.cross_entropy(logits, y, reduction="none")
 
 
 def _ascent(
     model: nn.Module,
-    at: torch.Tensor,
-    y: torch.Tensor,
-    objective: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    at: Tensor,
+    y: Tensor,
+    objective: Callable[[Tensor, Tensor], Tensor],
+) -> tuple[Tensor, Tensor, Tensor]:
     """The objective of each image, its gradient, and whether the model is wrong."""
     at = at.detach().requires_grad_()
     logits = model(at)
@@ -602,15 +601,13 @@ def _ascent(
     return values.detach(), slope, logits.detach().argmax(dim=1) != y
 
 
-def _lead(
-    model: nn.Module, x: torch.Tensor, y: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _lead(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     """By how much the best wrong class leads, and whether the model is wrong."""
     logits = model(x)
     return margin_loss(logits, y), logits.argmax(dim=1) != y
 
 
-def _fooled_alike(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _fooled_alike(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Whether the model is wrong about each image; refused if it does not answer twice alike."""
     with frozen(model), torch.no_grad():
         (lead, fooled), (again, _) = _lead(model, x, y), _lead(model, x, y)
@@ -627,8 +624,8 @@ def _side(share: float, spent: float, rows: int, columns: int) -> int:
 
 
 def _targeted(
-    model: nn.Module, x: torch.Tensor, y: torch.Tensor, epsilon: float, **draws: Any
-) -> torch.Tensor:
+    model: nn.Module, x: Tensor, y: Tensor, epsilon: float, **draws: Any
+) -> Tensor:
     """APGD at each of the nine likeliest wrong classes; of each image one that fools, if any does."""
     with frozen(model), torch.no_grad():
         others = model(x).scatter(1, y[:, None], -torch.inf)
@@ -636,7 +633,7 @@ def _targeted(
     n, k = classes.shape
     many, label = x.repeat_interleave(k, 0), y.repeat_interleave(k)
 
-    def towards(logits: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    def towards(logits: Tensor, _: Tensor) -> Tensor:
         return -margin_loss(logits, classes.flatten())
 
     tried = apgd(model, many, label, epsilon, steps=20, loss=towards, **draws)
@@ -646,9 +643,9 @@ def _targeted(
     return tried[first]
 
 
-def _check_bounds(name: str, tried: object, x: torch.Tensor, epsilon: float) -> None:
+def _check_bounds(name: str, tried: object, x: Tensor, epsilon: float) -> None:
     """Refuse an attack's images that lie outside what was allowed, rounding aside."""
-    if not isinstance(tried, torch.Tensor) or tried.shape != x.shape:
+    if not isinstance(tried, Tensor) or tried.shape != x.shape:
         raise ValueError(f"{name!r} must return images of shape {tuple(x.shape)}")
     far = float((tried - x).abs().max())
     allowed = far <= epsilon + 4 * torch.finfo(x.dtype).eps
