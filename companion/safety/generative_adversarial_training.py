@@ -95,7 +95,8 @@ def train_attacker(
               \ell(z, y) = \max_{j \ne y} z_j - z_y,
 
     where :math:`x'_i` is `in_box` of :math:`g_\phi(x_i)`.  An image with a positive margin is fooled and no longer
-    counts: the hinge of AdvGAN, here without its second network, which asks that images look real.
+    counts.  The margin is Carlini and Wagner's; AdvGAN has a second network besides, which asks that images look
+    real, left out here.
 
     Parameters
     ----------
@@ -132,7 +133,8 @@ def train_attacker(
 
     References
     ----------
-    Xiao, C. et al. (2018). Generating adversarial examples with adversarial networks. IJCAI. Equation 2.
+    Xiao, C. et al. (2018). Generating adversarial examples with adversarial networks. IJCAI.
+    Carlini, N. and Wagner, D. (2017). Towards evaluating the robustness of neural networks. IEEE S&P.
 
     Examples
     --------
