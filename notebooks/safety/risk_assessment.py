@@ -19,7 +19,7 @@
 #
 # Value at risk, CVaR, and extreme-value theory: peaks over a threshold.
 #
-# In August 2007 a hedge fund of Goldman Sachs had lost 27 % of its value since the start of the year, and the bank's chief financial officer said that they had seen "25-standard deviation moves, several days in a row" {cite}`dowd2008`.
+# In August 2007 a hedge fund of Goldman Sachs that traded by mathematical models had lost 27 % of its value since the start of the year, and the bank's chief financial officer said that they had seen "25-standard deviation moves, several days in a row" {cite}`dowd2008`.
 # Under the normal law that the standard deviations suggest, one such day is not to be expected in the life of the universe, so what had failed was the model of the tail.
 #
 # **How bad is the worst, and how much of it can your data tell you?**
