@@ -377,7 +377,6 @@ def _solve(
 ) -> Any:
     """The robust counterpart as one linear program, by HiGHS (Bertsimas and Sim 2004, theorem 1)."""
     (m, n), free = A.shape, np.flatnonzero(~sign & D.any(axis=0))
-    D = D * (gamma > 0)[:, None]
     boxed = gamma >= (D > 0).sum(axis=1)
     i, j = np.nonzero(D * ~boxed[:, None])
     # Columns: x, then |x| of the uncertain free variables, then z and p.
@@ -421,5 +420,6 @@ def _scale(value: ArrayLike) -> Any:
 
 def _direction(vector: Floats) -> Floats:
     """The vector at length one, without overflow; zero stays zero."""
-    scaled = vector / _scale(np.abs(vector).max())
-    return scaled / (np.linalg.norm(scaled) or 1.0)
+    scaled: Floats = vector / _scale(np.abs(vector).max())
+    length = float(np.linalg.norm(scaled))
+    return scaled / length if length else scaled
