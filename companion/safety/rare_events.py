@@ -265,7 +265,7 @@ def normal_neighbour(x: Floats, level: Floats, rng: np.random.Generator) -> Floa
 
     .. math:: y = \rho\, x + \sqrt{1 - \rho^2}\; \xi, \qquad \xi \sim N(0, I)
 
-    The step :math:`\sqrt{1 - \rho^2}` is drawn anew each time, evenly on a logarithmic scale from 0.03 to 1, so
+    The step :math:`\sqrt{1 - \rho^2}` is drawn anew each time, evenly on a logarithmic scale from 0.1 to 1, so
     that some steps are large enough at the start and some small enough at the end.
 
     Parameters
@@ -293,7 +293,7 @@ def normal_neighbour(x: Floats, level: Floats, rng: np.random.Generator) -> Floa
     >>> normal_neighbour(np.zeros((2, 3)), np.zeros(2), np.random.default_rng(0)).shape
     (2, 3)
     """
-    step = 0.03 ** rng.random((len(x), 1))
+    step = 0.1 ** rng.random((len(x), 1))
     return np.asarray(np.sqrt(1 - step**2) * x + step * rng.normal(size=x.shape))
 
 
@@ -301,7 +301,7 @@ def uniform_neighbour(x: Floats, level: Floats, rng: np.random.Generator) -> Flo
     r"""Propose a point near each point, symmetric under the uniform law on the cube from -1 to 1.
 
     Each coordinate moves by a uniform step and is reflected at the walls.  The largest step is drawn anew each
-    time, evenly on a logarithmic scale from 0.03 to 1.
+    time, evenly on a logarithmic scale from 0.1 to 1.
 
     Parameters
     ----------
@@ -323,7 +323,7 @@ def uniform_neighbour(x: Floats, level: Floats, rng: np.random.Generator) -> Flo
     >>> bool((np.abs(y) <= 1).all())
     True
     """
-    step = 0.03 ** rng.random((len(x), 1))
+    step = 0.1 ** rng.random((len(x), 1))
     y = x + step * rng.uniform(-1, 1, x.shape)
     return np.asarray(np.where(np.abs(y) > 1, 2 * np.sign(y) - y, y))
 

@@ -132,7 +132,7 @@ def problems() -> list[dict[str, Any]]:
     for name, (score, d, truth) in truths.items():
         rng = np.random.default_rng(0)
         ours = splitting(
-            score, rng.normal(size=(20, 100, d)), normal_neighbour, rng, moves=5
+            score, rng.normal(size=(20, 100, d)), normal_neighbour, rng, moves=9
         )
         theirs = [peer(score, d, seed) for seed in range(20)]
         row = {
@@ -385,12 +385,12 @@ def speed() -> list[dict[str, Any]]:
         def ours(score: Score = score, d: int = d) -> Any:
             rng = np.random.default_rng(0)
             particles = rng.normal(size=(1, 100, d))
-            return splitting(score, particles, normal_neighbour, rng, moves=5)
+            return splitting(score, particles, normal_neighbour, rng, moves=9)
 
         def batch(score: Score = score, d: int = d) -> Any:
             rng = np.random.default_rng(0)
             particles = rng.normal(size=(20, 100, d))
-            return splitting(score, particles, normal_neighbour, rng, moves=5)
+            return splitting(score, particles, normal_neighbour, rng, moves=9)
 
         times = interleaved(
             {

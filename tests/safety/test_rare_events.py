@@ -293,9 +293,9 @@ def test_a_normal_neighbour_leaves_the_normal_law_as_it_is():
     # Symmetric: x and y may change places, so every mixed moment does as well.
     odd = (x**2 * y - y**2 * x).ravel()
     assert abs(odd.mean()) < 5 * odd.std() / np.sqrt(odd.size)
-    # Steps from 0.03 to 1, evenly in the logarithm.
+    # Steps from 0.1 to 1, evenly in the logarithm.
     step = np.sqrt(((y - x) ** 2).mean(axis=1))
-    assert np.quantile(step, 0.1) < 0.1
+    assert np.quantile(step, 0.1) < 0.2
     assert np.quantile(step, 0.9) > 0.6
 
 
@@ -307,7 +307,7 @@ def test_a_uniform_neighbour_leaves_the_cube_as_it_is():
     odd = (x**2 * y - y**2 * x).ravel()
     assert abs(odd.mean()) < 5 * odd.std() / np.sqrt(odd.size)
     step = np.abs(y - x).max(axis=1)
-    assert np.quantile(step, 0.1) < 0.1
+    assert np.quantile(step, 0.1) < 0.2
     assert np.quantile(step, 0.9) > 0.4
 
 
