@@ -321,8 +321,8 @@ def robust_least_squares(X: ArrayLike, y: ArrayLike, radius: float) -> RobustFit
     outside = float(np.linalg.norm(y / size - U @ beta))
     outside *= outside > 10 * len(y) * np.finfo(np.float64).eps
 
+    # How much λ |w| / |Xw - y| exceeds r; it grows with the penalty λ.
     def excess(log_penalty: float) -> float:
-        """How much λ |w| / |Xw - y| exceeds r; it grows with lambda."""
         share = beta / (s**2 / np.exp(log_penalty) + 1)
         return float(
             np.linalg.norm(s * share) / np.hypot(np.linalg.norm(share), outside) - r
