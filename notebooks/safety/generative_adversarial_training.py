@@ -114,12 +114,12 @@ strong = {name: np.array(training["0.2"][name]["worst"]) for name in shown}
 own = np.array(training["0.2"][games[0]]["own"])
 broken = max(strong[name].max() for name in games)
 claim(
-    "Trained against a one-step generator, a classifier keeps more than 80 % under its "
+    "Trained against a one-step generator, a classifier keeps more than 70 % under its "
     "own opponent. Under the worst attack no classifier that learnt from a generator "
-    "keeps 10 %, and each that learnt from FGSM or PGD more than 25 %.",
+    "keeps 5 %, and each that learnt from FGSM or PGD keeps more than 25 %.",
     bool(
-        own.min() > 80
-        and broken < 10
+        own.min() > 70
+        and broken < 5
         and min(strong["fgsm"].min(), strong["pgd"].min()) > 25
     ),
     over="5 seeds of each of five ways of training, radius 0.2, recorded",
@@ -324,10 +324,12 @@ measured = {
 one = {k: np.array(training["0.2"][games[0]][k]) for k in measured}
 live = {k: np.append(v, measured[k]) for k, v in one.items()}
 claim(
-    "Trained on, the own generator takes more than 25 points off; a fresh one leaves "
-    "less than half of what the own one left, and the ensemble less than 5 %.",
+    "Trained on, the own generator takes more than 15 points off, and more than 60 in "
+    "four of five recorded seeds; a fresh one leaves less than half of what the own "
+    "one left, and the ensemble less than 5 %.",
     bool(
-        (live["own"] - live["trained on"] > 25).all()
+        (live["own"] - live["trained on"] > 15).all()
+        and (one["own"] - one["trained on"] > 60).sum() >= 4
         and (live["fresh"] < live["own"] / 2).all()
         and (live["worst"] < 5).all()
     ),
@@ -368,8 +370,8 @@ def judged(epsilon):
 judged("0.2")
 
 # %% [markdown]
-# More steps and new starts do what they should: own comes down to fresh, so the measurement becomes honest.
-# Worst hardly moves, though, and FGSM at less than half the gradients is far ahead.
+# With more steps fresh rises, and with new starts own comes down, so the two say nearly the same at last.
+# Worst hardly moves, though, and FGSM at less than half the gradients is far ahead; against fresh generators even random signs do better.
 # One explanation, which this page does not test, is that a generator shows one way of being fooled for each kind of image, so that the classifier learns to avoid just that one.
 #
 # At radius 0.1 nobody is broken, but look at the rows with random signs, which search for nothing.
