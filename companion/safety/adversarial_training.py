@@ -380,7 +380,7 @@ def trades_loss(
 
     References
     ----------
-    Zhang, H. et al. (2019). Theoretically principled trade-off between robustness and accuracy. ICML, equation 5.
+    Zhang, H. et al. (2019). Theoretically principled trade-off between robustness and accuracy. ICML.
 
     Examples
     --------
@@ -440,7 +440,7 @@ def _climbed(
     steps = check_integer("steps", steps, 1)
     step = check_number("reach", reach, 0, ends="()") * epsilon / steps
     low, high = (x - epsilon).clamp(min=0), (x + epsilon).clamp(max=1)
-    z = start.detach()
+    z = start.detach().clamp(low, high)
     for _ in range(steps):
         (slope,) = torch.autograd.grad(gain(z.requires_grad_()), z)
         z = torch.clamp(z.detach() + step * slope.sign(), low, high)

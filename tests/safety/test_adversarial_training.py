@@ -10,6 +10,7 @@ from torch import nn
 from companion.classifiers import accuracy, frozen
 from companion.datasets import digits
 from companion.networks import mlp
+from companion.safety.adversarial_examples import fgsm, pgd
 from companion.safety.adversarial_training import (
     adversarial_training,
     fgsm_loss,
@@ -102,7 +103,24 @@ def test_on_a_linear_model_the_search_finds_the_corner_of_the_clipped_box(
     naive = nn.functional.softplus(
         -(side * (x @ w + model.bias.detach().diff())) + epsilon * w.abs().sum()
     ).mean()
-    assert float(naive - found) > 1e-3  # it leaves the box
+    assert float((naive - found).detach()) > 1e-3  # it leaves the box
+
+
+@pytest.mark.parametrize(("steps", "reach"), [(7, 2.5), (3, 0.8)])
+def test_the_images_are_those_of_the_attacks_of_the_same_name(steps, reach):
+    (x, y), model = batch(), network()
+    seen = Seen(model)
+    pgd_loss(seen, x, y, 0.2, seeded(3), steps=steps, reach=reach)
+    attacked = pgd(
+        *(model, x, y, 0.2),
+        step=reach * 0.2 / steps, steps=steps,
+        random_start=True, generator=seeded(3), best=False,
+    )  # fmt: skip
+    # Each step adds two numbers up to 1.
+    assert (seen.images[-1] - attacked).abs().max() <= 10 * 2 * steps * EPS64
+    fgsm_loss(seen, x, y, 0.2)
+    found = seen.images[-1] - fgsm(model, x, y, 0.2)
+    assert found.abs().max() <= 10 * 2 * EPS64
 
 
 def test_steps_that_cannot_cross_the_box_do_not_reach_the_corner():
@@ -158,6 +176,7 @@ def test_fgsm_takes_one_whole_step_along_the_sign_of_the_gradient():
 def _by_hand(model, x, y, epsilon, generator, steps, reach):
     """PGD's last image, the loop written out anew."""
     z = x + epsilon * torch.empty_like(x).uniform_(-1, 1, generator=generator)
+    z = z.clamp(0, 1)
     for _ in range(steps):
         z = z.detach().requires_grad_()
         entropy(model(z), y).backward()
@@ -221,7 +240,7 @@ def _official(model, x, y, epsilon, generator, beta, steps, reach):
         p, q = (nn.functional.softmax(model(v), dim=1) for v in (x, z))
         return (p * (p / q).log()).sum()
 
-    z = x + 0.001 * torch.empty_like(x).normal_(generator=generator)
+    z = (x + 0.001 * torch.empty_like(x).normal_(generator=generator)).clamp(0, 1)
     for _ in range(steps):
         z = z.detach().requires_grad_()
         (slope,) = torch.autograd.grad(kl(z), z)
