@@ -72,7 +72,7 @@ figure_style()
 # ## The answer in a picture
 #
 # A small network learns handwritten digits of 8 by 8 pixels, whose grey runs from 0 to 1 in sixteen steps.
-# On images that it has never seen it is right about 96 times in a hundred.
+# On images that it has never seen it is nearly always right.
 
 # %%
 data = digits()
@@ -81,19 +81,20 @@ X, y = torch.tensor(data.X_train, **as_image), torch.tensor(data.y_train)
 test, label = torch.tensor(data.X_test, **as_image), torch.tensor(data.y_test)
 net = mlp([64, 128, 128, 10], torch.Generator().manual_seed(0))
 net = train_classifier(net, X, y, seed=0)
-table(["450 test images", "percent"], [["right", round(100 * accuracy(net, test, label))]])
+fives = 5 * int(20 * accuracy(net, test, label))
+table(["450 test images", "percent"], [["right", f"more than {fives}"]])
 
 # %% [markdown]
 # Now change every pixel by at most $\epsilon = 0.2$, which is three of the sixteen steps, so you do see it.
 #
 # **Guess before you look**: how many of the images does the network still name correctly if the signs of the changes are random, and how many if somebody chooses them?
 
-# %% mystnb={"figure": {"caption": "Left: a test image, with a random sign at every pixel, and as FGSM changes it; no pixel moves by more than 0.2. Right: how many of 450 test images are still named correctly, against the largest change of a pixel. Lines are means over five recorded seeds, bands go from the lowest to the highest.", "name": "fig-adversarial-examples"}, "image": {"alt": "Left: three grey pictures of one handwritten four; the second is grainy, the third blotchy, and all three still show the four. Right: four falling curves. With random signs about 91 percent are left at a change of 0.2. One change for all images leaves some 38 percent. FGSM leaves about 3 percent and PGD below 1."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Left: a test image, with a random sign at every pixel, and as FGSM changes it; no pixel moves by more than 0.2. Right: how many of 450 test images are still named correctly, against the largest change of a pixel. Lines are means over five recorded seeds, bands go from the lowest to the highest.", "name": "fig-adversarial-examples"}, "image": {"alt": "Left: three grey pictures of one handwritten zero; the second is grainy, in the third the ring is partly filled, and a zero is still to be seen in all three. Right: four falling curves. With random signs about 91 percent are left at a change of 0.2. One change for all images leaves some 38 percent. FGSM leaves about 3 percent and PGD below 1."}} tags=["hide-input"]
 evidence = recorded("safety/adversarial_examples")
 left_over = {k: np.array(v) for k, v in evidence.results["left"]["percent"].items()}
 radii = np.array(evidence.results["radii"])
-signs = 2 * torch.randint(0, 2, test.shape, generator=torch.Generator().manual_seed(0)) - 1
-noisy = (test + 0.2 * signs).clamp(0, 1)
+coin = torch.rand(test.shape, generator=torch.Generator().manual_seed(0)) < 0.5
+noisy = (test + torch.where(coin, 0.2, -0.2)).clamp(0, 1)
 attacked = fgsm(net, test, label, epsilon=0.2)
 fig = plt.figure(figsize=(9, 3.8))
 grid = fig.add_gridspec(3, 2, width_ratios=[1, 4])
@@ -101,7 +102,7 @@ for row, (name, shown) in enumerate(
     {"as it is": test, "random signs": noisy, "FGSM": attacked}.items()
 ):
     axes = fig.add_subplot(grid[row, 0])
-    axes.imshow(shown[4].view(8, 8), cmap="gray_r", vmin=0, vmax=1)
+    axes.imshow(shown[1].view(8, 8), cmap="gray_r", vmin=0, vmax=1)
     axes.set(xticks=[], yticks=[], ylabel=name)
     axes.yaxis.label.set(rotation=0, ha="right", va="center")
 right = fig.add_subplot(grid[:, 1])
@@ -116,7 +117,8 @@ for name, (colour, line) in looks.items():
     right.plot(radii, values.mean(axis=0), line, color=COLOURS[colour], label=name)
     low, high = values.min(axis=0), values.max(axis=0)
     right.fill_between(radii, low, high, color=COLOURS[colour], alpha=0.2)
-right.set(xlabel="largest change of a pixel, ε", ylabel="named correctly (%)", ylim=(0, 100))
+right.set(xlabel="largest change of a pixel, ε", ylim=(0, 100))
+right.set_ylabel("named correctly (%)")
 right.legend()
 plt.show()
 
@@ -228,7 +230,8 @@ linear = Score(fit.coef_[0], float(fit.intercept_[0]))
 chosen = np.isin(data.y_test, (3, 8))
 threes = torch.tensor(data.X_test[chosen])
 eight = torch.tensor(data.y_test[chosen] == 8).long()
-corner = (threes + 0.2 * (1 - 2 * eight[:, None]) * linear.w.sign()).clamp(0, 1)
+away = (1 - 2 * eight.double())[:, None] * linear.w.sign()
+corner = (threes + 0.2 * away).clamp(0, 1)
 ratio = linear.w.abs().sum() / linear.w.norm()
 table(["images", "‖w‖₁ / ‖w‖₂"], [[len(threes), round(float(ratio), 1)]])
 
@@ -244,18 +247,20 @@ def from_random(seed, step, steps):
 
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
-reached = [
-    pgd(linear, threes, eight, 0.2, step=0.0201, steps=10),
-    *(from_random(seed, step=0.0201, steps=20) for seed in range(10)),
-]
+def off(found):
+    """Largest distance of a pixel that counts from its worst value."""
+    return float((found - corner)[:, linear.w != 0].abs().max())
+
+
+full = [pgd(linear, threes, eight, 0.2, step=0.0201, steps=10)]
+full += [from_random(seed, step=0.0201, steps=20) for seed in range(10)]
 short = [from_random(seed, step=0.0201, steps=10) for seed in range(10)]
 claim(
     "On a linear score PGD finds the worst corner if steps × step is at least ε, from a "
     "random start at least 2ε; with half of that the random start misses it.",
-    all(torch.allclose(found, corner, rtol=0, atol=1e-12) for found in reached)
-    and all(bool((found - corner).abs().max() > 0.1) for found in short),
-    over="89 images and 10 random starts, ε = 0.2; any linear score: each step moves "
-    "every pixel the right way",
+    max(map(off, full)) < 1e-12 and min(map(off, short)) > 0.1,
+    over="89 images and 10 random starts, ε = 0.2, pixels of weight 0 left out; any "
+    "linear score: each step moves every pixel the right way",
 )
 
 # %% [markdown]
@@ -287,7 +292,7 @@ claim(
 # %% [markdown]
 # The last part of that sentence is an observation and no law.
 # A walk may pass a point that fools and leave it again, which is why `pgd` keeps the best point; the line *margin* takes another loss, the lead of the best wrong logit, and it does a little worse here.
-# When it does much better is the subject of [Robustness evaluation](robustness_evaluation.ipynb).
+# When it does much better is the subject of the lesson on robustness evaluation.
 #
 # ## The nearest adversarial image: Carlini-Wagner
 #
@@ -303,7 +308,8 @@ claim(
 # %%
 nearest = carlini_wagner_l2(net, test[:100], label[:100])
 fooled = margin_loss(net(nearest.images), label[:100]) > 0
-rows = [["found", int(fooled.sum())], ["median length", f"{nearest.distance.median():.2f}"]]
+middle = f"{nearest.distance.median():.1f}"
+rows = [["found", int(fooled.sum())], ["median length", f"about {middle}"]]
 table(["Carlini-Wagner, 100 images", ""], rows)
 
 # %%
@@ -316,7 +322,8 @@ show_source(carlini_wagner_l2)
 # %%
 duel = evidence.results["nearest"]
 rows = [
-    [kind, *(f"{v:.2f}" for v in duel["median"][kind])] for kind in ("Carlini-Wagner", "PGD")
+    [kind, *(f"{v:.2f}" for v in duel["median"][kind])]
+    for kind in ("Carlini-Wagner", "PGD")
 ]
 table(["median length, seed", *map(str, range(5))], rows)
 
@@ -324,9 +331,9 @@ table(["median length, seed", *map(str, range(5))], rows)
 cw, bisected = (np.array(duel["median"][kind]) for kind in ("Carlini-Wagner", "PGD"))
 claim(
     "At 900 gradients for an image, Carlini-Wagner and PGD with a bisected radius both "
-    "fool every image, and their median lengths differ by at most 3 %, either way.",
+    "fool every image, and their median lengths differ by at most 2 %, either way.",
     bool(
-        np.abs(cw / bisected - 1).max() <= 0.03
+        np.abs(cw / bisected - 1).max() <= 0.02
         and all(found == 100 for kind in duel["found"].values() for found in kind)
     ),
     over="5 networks, recorded, 100 images each; of three settings each, the one that "
@@ -348,7 +355,8 @@ survive = {
     name: 100 * accuracy(net, pgd(net, test, label, 0.2, step=a, steps=n), label)
     for name, (a, n) in settings.items()
 }
-table(["ε = 0.2", "“robust” (%)"], [[k, round(v)] for k, v in survive.items()])
+rows = [[name, f"about {10 * round(v / 10)}"] for name, v in survive.items()]
+table(["ε = 0.2", "“robust” (%)"], rows)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 five, twenty = survive.values()
@@ -412,7 +420,7 @@ claim(
 #
 # **Who is harmed when it fails**: those who rely on a filter that somebody has a reason to get past, such as drivers behind a camera, patients whose scans decide about payments, or people exposed to what a moderation system lets through.
 #
-# **In production** take `torchattacks`, `foolbox` or the Adversarial Robustness Toolbox, and for a figure that you publish [AutoAttack](https://github.com/fra31/auto-attack).
+# **In production** take `torchattacks`, `foolbox` or the Adversarial Robustness Toolbox, and for a figure that you publish AutoAttack.
 
 # %% [markdown]
 # ## Exercise 1: how far to the border?
@@ -482,7 +490,9 @@ def check_towards(attempt):
             x + 0.1 * np.sign(g), 0, 1
         ),
         "Clip: some pixels have left [0, 1].": x - 0.1 * np.sign(g),
-        "You used the gradient itself; FGSM uses its sign only.": np.clip(x - 0.1 * g, 0, 1),
+        "You used the gradient itself; FGSM uses its sign only.": np.clip(
+            x - 0.1 * g, 0, 1
+        ),
         "That is the change. Return the image.": -0.1 * np.sign(g),
     }
     check_answer(attempt(x, g, 0.1), np.clip(x - 0.1 * np.sign(g), 0, 1), mistakes)
@@ -552,19 +562,21 @@ check_smallest_radius(smallest_radius_solution)
 # %% tags=["hide-input"]
 speed = evidence.results["speed"]
 times = {
-    peer: [r["ratio"] for r in speed if r["peer"] == peer and r["name"].startswith("PGD")]
+    peer: [
+        r["ratio"] for r in speed if r["peer"] == peer and r["name"].startswith("PGD")
+    ]
     for peer in ("torchattacks", "foolbox", "ART", "ours, best kept")
 }
 furthest = max(row["difference"] for row in evidence.results["agreement"])
+low, high = ({k: f"{f(v):.1f}" for k, v in times.items()} for f in (min, max))
 Markdown(
     "The three libraries have dozens of attacks and several frameworks, where the book has "
-    "three attacks and PyTorch; keeping the best point costs up to "
-    f"{100 * (max(times['ours, best kept']) - 1):.0f} % more time than returning the last. "
-    f"On the same steps torchattacks takes {min(times['torchattacks']):.1f} to "
-    f"{max(times['torchattacks']):.1f} times the book's time, so it is level, foolbox "
-    f"{min(times['foolbox']):.1f} to {max(times['foolbox']):.1f} and ART "
-    f"{min(times['ART']):.1f} to {max(times['ART']):.1f} times. No pixel differs by more "
-    f"than {furthest:.0e}."
+    "three attacks and PyTorch, and keeping the best point costs up to "
+    f"{100 * (max(times['ours, best kept']) - 1):.0f} % more time than returning the "
+    "last. On the same steps, the last point returned, torchattacks takes "
+    f"{low['torchattacks']} to {high['torchattacks']} times the book's time, foolbox "
+    f"{low['foolbox']} to {high['foolbox']} and ART {low['ART']} to {high['ART']} times. "
+    f"No pixel and no length differs by more than {furthest:.0e}."
 )
 
 # %% tags=["hide-output"]
