@@ -211,9 +211,7 @@ def attacker_loss(
 
     Examples
     --------
-    >>> from companion.networks import mlp
-    >>> draw = torch.Generator().manual_seed(0)
-    >>> network, attacker = mlp([4, 8, 2], draw), mlp([4, 8, 4], draw)
+    >>> network, attacker, draw = nn.Linear(4, 2), nn.Linear(4, 4), torch.Generator()
     >>> loss = attacker_loss(attacker, steps=2)
     >>> loss(network, torch.rand(5, 4, generator=draw), torch.tensor([0, 1, 0, 1, 1]), 0.1, draw).shape
     torch.Size([])
@@ -232,6 +230,35 @@ def attacker_loss(
         epsilon: float,
         generator: torch.Generator,
     ) -> torch.Tensor:
+        """Return the loss of one batch, after the attacker's steps on it.
+
+        Parameters
+        ----------
+        network : torch.nn.Module
+            The classifier: maps (N, ...) images to (N, C) logits.
+        x : (N, ...) tensor of floats
+            Images in [0, 1], at least one.
+        y : (N,) tensor of int64
+            Labels.
+        epsilon : float
+            Largest change of a pixel, 0 to 1.
+        generator : torch.Generator
+            Not used.
+
+        Returns
+        -------
+        scalar tensor
+            To call ``backward`` on.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is unfit.
+
+        Examples
+        --------
+        Those of `attacker_loss`.
+        """
         check_labelled_images(x, y)
         if not len(x):
             raise ValueError("x must hold at least one image, got none")

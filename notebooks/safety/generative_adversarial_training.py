@@ -15,8 +15,6 @@
 # ---
 
 # %% [markdown]
-#
-# %% [markdown]
 # # Generative adversarial training
 #
 # A generator of perturbations (feed-forward attacks, AdvGAN), and a classifier that is trained against it.
@@ -32,7 +30,7 @@
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | build a network that attacks in one pass and never leaves the allowed images, train a classifier against it, and tell what that is worth from what it seems to be worth |
-# | You need | NumPy, Matplotlib, PyTorch; adversarial examples (FGSM, PGD, the margin) and adversarial training |
+# | You need | NumPy, Matplotlib, PyTorch; [adversarial examples](adversarial_examples.ipynb) (FGSM, PGD, the margin) and adversarial training |
 # | Time | 25 minutes to read, 40 for the exercises |
 # | Code | `companion.safety.generative_adversarial_training` |
 
@@ -213,7 +211,7 @@ show_source(train_attacker)
 # Give the generator twenty passes over the 1347 training images, and let it attack the 450 test images in a single pass each.
 # It sees the image and not the label.
 #
-# Three other attacks have less: **random signs** move each pixel up or down by the whole radius without any knowledge; one **universal** perturbation, trained exactly like the generator, does not even see the image; and FGSM takes one gradient of each image, and PGD twenty.
+# Three other attacks have less: **random signs** move each pixel up or down by the whole radius without any knowledge; one **universal** perturbation {cite}`moosavidezfooli2017`, trained exactly like the generator, does not even see the image; and FGSM takes one gradient of each image, and PGD twenty.
 
 # %% tags=["hide-input"]
 attack = evidence.results["attack"]
@@ -494,16 +492,15 @@ def check_place(attempt):
     raw = np.array([-1.0, 2.0, 0.5, 1.0])
     share = 1 / (1 + np.exp(-raw))
     low, high = np.maximum(x - 0.2, 0), np.minimum(x + 0.2, 1)
+    ball = x - 0.2 + 0.4 * share
+    tanh = np.clip(x + 0.2 * np.tanh(raw), 0, 1)
+    upside_down = high - (high - low) * share
     mistakes = {
-        "You clip afterwards: where that bites, the slope is zero.": np.clip(
-            x + 0.2 * np.tanh(raw), 0, 1
-        ),
-        "You divide the ball and clip it; divide what is allowed instead.": np.clip(
-            x - 0.2 + 0.4 * share, 0, 1
-        ),
-        "That is in the ball, but not in [0, 1].": x - 0.2 + 0.4 * share,
+        "You clip afterwards: where that bites, the slope is zero.": tanh,
+        "You divide the ball and clip it; divide what is allowed.": np.clip(ball, 0, 1),
+        "That is in the ball, but not in [0, 1].": ball,
         "That is the change; add it to its lowest value.": (high - low) * share,
-        "A large output should give the highest value.": high - (high - low) * share,
+        "A large output should give the highest value.": upside_down,
     }
     check_answer(attempt(x, raw, 0.2), low + (high - low) * share, mistakes)
 
@@ -542,19 +539,19 @@ def paid_after(n, epochs, steps):
 def check_paid(attempt):
     cases = [(1347, 20, 20), (1347, 20, 1), (100, 3, 7)]
     right = [floor(n * e / s) + 1 for n, e, s in cases]
+    one_pass = [floor(n / s) + 1 for n, _, s in cases]
+    one_step = [n * e + 1 for n, e, _ in cases]
+    up = [np.ceil(n * e / s) for n, e, s in cases]
     mistakes = {
-        "At equality PGD has not spent more yet.": [n * e / s for n, e, s in cases],
-        "Each pass over the images costs anew.": [
-            floor(n / s) + 1 for n, e, s in cases
-        ],
-        "PGD pays for each of its steps.": [n * e + 1 for n, e, s in cases],
-        "Rounding up stops at equality; the question asks for more.": [
-            int(np.ceil(n * e / s)) for n, e, s in cases
-        ],
+        "At equality nobody has spent more.": [n * e / s for n, e, s in cases],
+        "Each pass over the images costs anew.": one_pass,
+        "PGD pays for each of its steps.": one_step,
+        "Rounding up stops at equality; the question asks for more.": up,
     }
     answers = [attempt(*case) for case in cases]
-    empty = any(a is None or a is ... for a in answers)
-    check_answer(None if empty else answers, right, mistakes)
+    check_answer(
+        None if None in answers or ... in answers else answers, right, mistakes
+    )
 
 
 check_paid(paid_after)
@@ -588,39 +585,23 @@ def three_accuracies(survives):
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_three(attempt):
-    survives = np.random.default_rng(0).random((6, 40)) < [
-        [0.9],
-        [0.6],
-        [0.5],
-        [0.7],
-        [0.8],
-        [0.75],
-    ]
-    means = survives.mean(axis=1)
-    own, fresh, worst = means[0], means[1:4].min(), survives.all(axis=0).mean()
+    chance = np.array([0.9, 0.6, 0.5, 0.7, 0.8, 0.75])[:, None]
+    survives = np.random.default_rng(0).random((6, 40)) < chance
+    means, everything = survives.mean(axis=1), survives.all(axis=0).mean()
+    own, three = means[0], survives[1:4]
+    best, mean, jointly = means[1:4].min(), three.mean(), three.all(axis=0).mean()
+    others = survives[4:].all(axis=0).mean()
     mistakes = {
-        "Worst is taken image by image; you took the attack with the lowest mean.": [
+        "Worst is taken image by image, not attack by attack.": [
             own,
-            fresh,
+            best,
             means.min(),
         ],
-        "Fresh is one generator, the strongest; you took the mean of the three.": [
-            own,
-            means[1:4].mean(),
-            worst,
-        ],
-        "Fresh is one generator; you let all three attack each image.": [
-            own,
-            survives[1:4].all(axis=0).mean(),
-            worst,
-        ],
-        "Worst is over everything, the generators as well.": [
-            own,
-            fresh,
-            survives[4:].all(axis=0).mean(),
-        ],
+        "Fresh is the strongest of the three, not their mean.": [own, mean, everything],
+        "Fresh is one generator; you let all three attack.": [own, jointly, everything],
+        "Worst is over everything, the generators as well.": [own, best, others],
     }
-    check_answer(attempt(survives), [own, fresh, worst], mistakes)
+    check_answer(attempt(survives), [own, best, everything], mistakes)
 
 
 check_three(three_accuracies)
@@ -680,4 +661,4 @@ evidence
 #
 # Feed-forward attacks: {cite:t}`baluja2018`; AdvGAN: {cite:t}`xiao2018`; in a competition: {cite:t}`sharma2018`.
 # Training against a generator: {cite:t}`lee2017`, {cite:t}`wang2019`; against PGD: {cite:t}`madry2018`.
-# One gradient step: {cite:t}`goodfellow2015`.
+# Universal perturbations: {cite:t}`moosavidezfooli2017`; one gradient step: {cite:t}`goodfellow2015`.
