@@ -318,8 +318,8 @@ def with_common_cause(
 
     Returns
     -------
-    gates, probabilities : dict
-        New ones; what was given is left as it was.
+    tuple of two dicts
+        New gates and new probabilities; what was given is left as it was.
 
     Raises
     ------
