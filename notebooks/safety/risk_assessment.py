@@ -523,7 +523,7 @@ table(["", "loss"], rows, digits=2)
 #
 # **Who is harmed when it fails**: those in the tail, who are seldom a random sample: patients whose scans look unlike the training data, savers whose pension was insured against a normal law.
 #
-# **In production** take `scipy.stats.genpareto` or OpenTURNS' `GeneralizedParetoFactory` for tails, CVXPY's `cvar` for portfolios with further constraints, and keep the two thresholds and the interval.
+# **In production** take `np.quantile` with `method="inverted_cdf"` for value at risk, `scipy.stats.genpareto` or OpenTURNS' `GeneralizedParetoFactory` for tails, CVXPY's `cvar` for portfolios with further constraints, and keep the two thresholds and the interval.
 
 # %% [markdown]
 # ## Exercise 1: the mean of the worst
