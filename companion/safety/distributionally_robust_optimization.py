@@ -398,14 +398,13 @@ def _newton(A: Floats, theta: Floats, epsilon: float) -> Floats:
         hessian = (A.T * (p * (1 - p))) @ A / len(A) + epsilon / norm * curved
         hessian[np.diag_indices_from(hessian)] += 1e-14 * np.trace(hessian)
         step = -np.linalg.solve(hessian, gradient)
-        now, t = _robust_loss(A, theta, epsilon), 1.0
-        while t > 1e-9 and not (
-            _robust_loss(A, theta + t * step, epsilon)
-            <= now + 0.1 * t * gradient @ step
+        now, t, slope = _robust_loss(A, theta, epsilon), 1.0, float(gradient @ step)
+        if -slope <= np.finfo(np.float64).eps * now:
+            break  # half of it is what a step would gain: less than float64 tells
+        while t > 1e-9 and (
+            _robust_loss(A, theta + t * step, epsilon) > now + 0.1 * t * slope
         ):
             t /= 2
-        if t <= 1e-9:  # nothing left to gain that float64 could tell
-            break
         theta = theta + t * step
     return theta
 
