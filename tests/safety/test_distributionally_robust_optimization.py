@@ -17,6 +17,7 @@ from companion.safety.distributionally_robust_optimization import (
     kl_weights,
     wasserstein_logistic,
 )
+from companion.safety.risk_assessment import conditional_value_at_risk
 from tests.bad_input import TABLES
 from tests.rounding import EPS, rounding
 
@@ -330,6 +331,19 @@ def test_the_chi2_set_is_the_set_of_effective_sample_sizes():
         cvar = cvar_weights(x, 1 - size / 60)
         assert effective_sample_size(cvar.weights) >= size * (1 - rounding(240, 1))
         assert cvar.value < chi2.value
+
+
+@quick
+@given(losses=samples, level=st.floats(0.001, 0.999))
+def test_the_value_is_the_conditional_value_at_risk_of_the_sample(losses, level):
+    scale = np.abs(losses).max()
+    cap = 1 / (1 - level)
+    # A tail of a thousandth is divided by itself: the error grows with the cap.
+    assert cvar_weights(losses, level).value == pytest.approx(
+        conditional_value_at_risk(losses, level),
+        rel=0,
+        abs=rounding(4 * len(losses), scale * cap),
+    )
 
 
 def test_cvar_bounds_the_mean_of_every_group_of_that_share():
