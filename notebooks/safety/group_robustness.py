@@ -110,9 +110,9 @@ for name, rows in curves.items():
         label=label,
     )
 right.set(
-    xlabel="steps", ylabel="worst group (%)", ylim=(25, 100), title="Weights that fade"
+    xlabel="steps", ylabel="worst group (%)", ylim=(0, 100), title="Weights that fade"
 )
-right.legend(loc="upper left", fontsize=9, ncols=2)
+right.legend(loc="lower right", fontsize=9)
 plt.show()
 
 # %% [markdown]
