@@ -272,7 +272,7 @@ show_source(trades_loss)
 #
 # One loop serves all methods, because what differs is only the loss that it is given.
 # Here it trains a small network twice on the digits, once as usual and once with PGD.
-# The radius grows over the first quarter of the epochs, since a network that has learnt nothing yet only gets confused by the full attack.
+# The radius grows over the first quarter of the epochs, which is meant to let a network learn something before it meets the full attack.
 
 
 # %%
@@ -439,7 +439,8 @@ claim(
 
 # %% [markdown]
 # What looked like the price of robustness was too little training.
-# Do not take that for a law, because these are small images of ten digits; and more data is not always better either: the row of shifted images, moved by up to a pixel each way, is the worst of its group, because that crude change makes the task harder.
+# Do not take that for a law, because these are small images of ten digits.
+# Nor do more kinds of images help by themselves: shifting the training images by up to a pixel each way, in the row before the last two, made both columns worse, so such augmentation wants tuning first.
 #
 # ## Break it: single-step training passes its own exam
 #
@@ -510,7 +511,7 @@ claim(
 #
 # **Strengths**: it is a few lines around any training loop, it works for every differentiable model, and it is the defence that stronger attacks have dented least.
 #
-# **Limits**: it costs several times the gradients; it covers the radius and the norm that it was trained for, and neither a rotated digit nor a larger change; and it proves nothing, because all you know is that the attacks you tried have failed.
+# **Limits**: it costs several times the gradients; it is about one radius and one norm, and promises nothing for a rotated digit or a larger change; and it proves nothing, because all you know is that the attacks you tried have failed.
 #
 # **Who is harmed when it fails**: the person whose account is emptied because the bank's detector was "hardened" with one-step attacks, and those who were told that the system had been tested against adversaries, by the adversary that it had trained with.
 #
