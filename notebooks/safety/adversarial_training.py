@@ -30,7 +30,7 @@
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | train with PGD, TRADES and single steps, tell a network that resists from one that only resists its own training attack, and compare methods fairly |
-# | You need | NumPy, Matplotlib, PyTorch; how FGSM and PGD attack an image; what a neural network, cross-entropy and a batch are |
+# | You need | NumPy, Matplotlib, PyTorch; how FGSM and PGD attack an image, as in [Adversarial examples](adversarial_examples.ipynb); what a neural network, cross-entropy and a batch are |
 # | Time | 30 minutes to read, 30 for the exercises |
 # | Code | `companion.safety.adversarial_training` |
 
@@ -700,6 +700,6 @@ evidence
 # ## References
 #
 # Adversarial training with one step: {cite:t}`goodfellow2015`; as a minimum of a maximum, with PGD: {cite:t}`madry2018`; TRADES, proved for two classes: {cite:t}`zhang2019trades`.
-# What single steps hide: {cite:t}`kurakin2017`, {cite:t}`tramer2018`; catastrophic overfitting and the random start: {cite:t}`wong2020`, {cite:t}`andriushchenko2020`.
+# What single steps hide: {cite:t}`kurakin2017scale`, {cite:t}`tramer2018`; catastrophic overfitting and the random start: {cite:t}`wong2020`, {cite:t}`andriushchenko2020`.
 # Early stopping: {cite:t}`rice2020`.
 # What happened: {cite:t}`wang2023`.
