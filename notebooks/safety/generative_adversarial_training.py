@@ -30,7 +30,7 @@
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | build a network that attacks in one pass and never leaves the allowed images, train a classifier against it, and tell what that is worth from what it seems to be worth |
-# | You need | NumPy, Matplotlib, PyTorch; [adversarial examples](adversarial_examples.ipynb) (FGSM, PGD, the margin) and adversarial training |
+# | You need | NumPy, Matplotlib, PyTorch; [adversarial examples](adversarial_examples.ipynb) (FGSM, PGD, the margin) and [adversarial training](adversarial_training.ipynb) |
 # | Time | 25 minutes to read, 40 for the exercises |
 # | Code | `companion.safety.generative_adversarial_training` |
 
