@@ -306,7 +306,8 @@ def fit_generalized_pareto(losses: ArrayLike, threshold: float) -> TailFit:
     four_a_decade = int(4 * np.log10(highest)) + 17
     near, far = np.geomspace(1e-10, 0.9, 24), np.geomspace(1e-4, highest, four_a_decade)
     grid = np.concatenate([near - 1, [-1e-2, -1e-4, 0.0], far])
-    slopes = np.array([_profile_slope(theta, z) for theta in grid])
+    blocks = np.array_split(grid, 1 + len(grid) * k // 65536)  # to stay in the cache
+    slopes = np.concatenate([_profile_slope(theta, z) for theta in blocks])
     # The corner: shape -1, and an end exactly at the largest loss.
     best = (-1.0, 1.0, 0.0)  # shape, scale, mean log-likelihood
     for i in np.flatnonzero((slopes[:-1] > 0) & (slopes[1:] <= 0)):
@@ -458,15 +459,17 @@ def _worst(
     return x, reached, share
 
 
-def _profile_slope(theta: float, z: Floats) -> float:
+def _profile_slope(theta: ArrayLike, z: Floats) -> Floats:
     """Derivative of the profile log-likelihood -log(shape / theta) - shape by theta."""
-    mean = float(z.mean())
-    if theta == 0:
-        return float((z * z).mean()) / (2 * mean) - mean
-    logs = np.log1p(theta * z)
-    shape = float(logs.mean())
-    part = theta * z / (1 + theta * z)
-    return (float((logs - part).mean()) / shape - float(part.mean())) / theta
+    theta = np.asarray(theta, dtype=np.float64)
+    mean = z.mean()
+    product = theta[..., None] * z
+    logs = np.log1p(product)
+    part = product / (1 + product)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (logs - part).mean(axis=-1) / logs.mean(axis=-1)
+        slope = (ratio - part.mean(axis=-1)) / theta
+    return np.where(theta == 0, (z @ z) / (2 * len(z) * mean) - mean, slope)
 
 
 def _check_fit(fit: TailFit) -> None:
