@@ -15,8 +15,6 @@
 # ---
 
 # %% [markdown]
-#
-# %% [markdown]
 # # Listing 2, run and repaired
 #
 # Debugging a generative adversarial network: three faults that stop the program, and four that leave it with losses to be proud of.
