@@ -575,8 +575,8 @@ with torch.no_grad():
         float(discriminator_loss(g.discriminator(test), g.discriminator(f)))
         for g, f in ((gan, fakes), (dead, noise))
     )
-rows = [["γ = 1", f"{alive_loss:.2f}"], ["γ = 1,000,000", f"{dead_loss:.2f}"]]
-table(["GAN", "discriminator's loss, held out"], [*rows, ["2 log 2", "1.39"]])
+rows = [["γ = 1", f"{alive_loss:.1f}"], ["γ = 1,000,000", f"{dead_loss:.1f}"]]
+table(["GAN", "discriminator's loss, held out"], [*rows, ["2 log 2", "1.4"]])
 
 # %% [markdown]
 # How far away are the two, in the features of a classifier that is trained here?
@@ -592,11 +592,11 @@ good, bad = frechet_distance(good, reference), frechet_distance(bad, reference)
 own = np.array(evidence.results["own discriminator"])
 fresh = np.array(models["GAN"]["divergence at least"])
 claim(
-    "The dead discriminator's loss is 2 log 2 to 0.005, and its generator is more than "
+    "Both losses are 2 log 2 to 0.03, but the dead discriminator's generator is more than "
     "ten times as far away; and where the game's own discriminator proves a divergence "
     "below 0.02, a fresh one proves more than 0.3.",
     bool(
-        abs(dead_loss - 2 * np.log(2)) < 0.005
+        max(abs(v - 2 * np.log(2)) for v in (alive_loss, dead_loss)) < 0.03
         and bad > 10 * good
         and own.max() < 0.02
         and fresh.min() > 0.3
