@@ -97,9 +97,9 @@ plain = train_classifier(plain, X, Y, seed=0, epochs=40, learning_rate=2e-3)
 class Around(nn.Module):
     """A network behind something, or multiplied by something."""
 
-    def __init__(self, net, before=nn.Identity(), scale=1.0):
+    def __init__(self, net, before=None, scale=1.0):
         super().__init__()
-        self.net, self.before, self.scale = net, before, scale
+        self.net, self.before, self.scale = net, before or nn.Identity(), scale
 
     def forward(self, x):
         return self.scale * self.net(self.before(x))
