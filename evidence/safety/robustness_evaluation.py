@@ -516,16 +516,15 @@ def inside(
 
 
 def masking(plain: list[nn.Module], hard: list[nn.Module]) -> dict[str, Any]:
-    """Thresholds from three seeds; then false alarms on honest nets, and misses on planted defects."""
+    """The signs of honest nets, of which some set the thresholds, and misses on planted defects."""
     honest = [(plain[s], SMALL, s) for s in range(8)]
     honest += [(hard[s], LARGE, s) for s in range(8)]
     shares: dict[str, list[list[float]]] = {"setting": [], "checking": []}
+    alarms = 0
     for net, radius, seed in honest:
-        kind = "setting" if seed in SETTING else "checking"
-        shares[kind].append(signs(net, radius, seed))
-    # Twice the largest share of an honest net, and never less than one image in fifty.
-    limits = np.maximum(2 * np.max(shares["setting"], axis=0), 0.02)
-    alarms = (np.array(shares["checking"]) > limits).any(axis=1)
+        found, flags = signs(net, radius, seed)
+        shares["setting" if seed in SETTING else "checking"].append(found)
+        alarms += bool(flags) and seed in CHECKING
     undefended = {
         seed: robust_accuracy(
             plain[seed], x, y, SMALL, image_shape=SHAPE, generator=seeded(seed)
@@ -537,12 +536,12 @@ def masking(plain: list[nn.Module], hard: list[nn.Module]) -> dict[str, Any]:
         rows = []
         for seed in CHECKING:
             net = plant(plain[seed])
-            found = np.array(signs(net, SMALL, seed))
+            found, flags = signs(net, SMALL, seed)
             rows.append(
                 {
                     "clean": accuracy(net, x, y),
-                    "signs": found.tolist(),
-                    "flags": (found > limits).tolist(),
+                    "signs": found,
+                    "flags": flags,
                     "APGD": left(net, SMALL, apgd, seed),
                     "made for it": left(net, SMALL, inside, seed),
                     "honest": undefended[seed],
@@ -551,23 +550,24 @@ def masking(plain: list[nn.Module], hard: list[nn.Module]) -> dict[str, Any]:
         defects[name] = rows
     return {
         "signs": ["zero gradient", "unlimited", "random search"],
-        "limits": limits.tolist(),
         "setting nets": len(shares["setting"]),
         "checking nets": len(shares["checking"]),
-        "honest signs": np.max(shares["checking"], axis=0).tolist(),
-        "false alarms": int(alarms.sum()),
+        "largest on setting nets": np.max(shares["setting"], axis=0).tolist(),
+        "largest on checking nets": np.max(shares["checking"], axis=0).tolist(),
+        "false alarms": alarms,
         "defects": defects,
         "caught": {
-            name: sum(any(row["flags"]) for row in rows)
+            name: sum(bool(row["flags"]) for row in rows)
             for name, rows in defects.items()
         },
         "defect seeds": len(CHECKING),
     }
 
 
-def signs(net: nn.Module, radius: float, seed: int) -> list[float]:
-    """The three shares of the report."""
+def signs(net: nn.Module, radius: float, seed: int) -> tuple[list[float], list[str]]:
+    """The three shares of the report, and its flags."""
     report = masking_report(
         net, x, y, radius, image_shape=SHAPE, generator=seeded(seed)
     )
-    return [report.zero_gradient, report.unlimited, report.random_search]
+    shares = [report.zero_gradient, report.unlimited, report.random_search]
+    return shares, list(report.flags)

@@ -698,7 +698,7 @@ def test_a_planted_defect_raises_its_flag(name, flag):
         "unlimited": signs.unlimited,
         "random search": signs.random_search,
     }
-    assert set(signs.flags) == {n for n, share in shares.items() if share > 0.05}
+    assert set(signs.flags) == {n for n, share in shares.items() if share > 0.01}
 
 
 def test_a_flag_is_raised_above_its_threshold_and_not_at_it():
