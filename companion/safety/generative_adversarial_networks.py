@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import qr, svd
 from scipy.special import rel_entr
 from torch import nn
 from tqdm import trange
@@ -273,10 +274,14 @@ def gaussian_frechet_distance(
 
     Parameters
     ----------
-    mean_a, mean_b : (d,) array_like
-        Means.
-    cov_a, cov_b : (d, d) array_like
-        Covariances, symmetric and positive semi-definite.
+    mean_a : (d,) array_like
+        Mean of the first.
+    cov_a : (d, d) array_like
+        Its covariance, symmetric and positive semi-definite.
+    mean_b : (d,) array_like
+        Mean of the second.
+    cov_b : (d, d) array_like
+        Its covariance.
 
     Returns
     -------
@@ -350,9 +355,11 @@ def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:
     parts: list[Floats] = []
     for sample in (a, b):
         mean = (sample / len(sample)).sum(axis=0)
-        triangle = np.linalg.qr((sample - mean) / np.sqrt(len(sample) - 1), mode="r")
+        centred = (sample - mean) / np.sqrt(len(sample) - 1)
+        (triangle,) = qr(centred, mode="r", overwrite_a=True, check_finite=False)
         missing = max(sample.shape[1] - len(triangle), 0)
-        parts += [mean, np.pad(triangle, ((0, missing), (0, 0)))]
+        square = np.pad(triangle[: sample.shape[1]], ((0, missing), (0, 0)))
+        parts += [mean, square]
     return _frechet(*parts)
 
 
@@ -563,7 +570,7 @@ def _factor(name: str, value: ArrayLike, d: int) -> Floats:
 def _frechet(mean_a: Floats, F_a: Floats, mean_b: Floats, F_b: Floats) -> float:
     """Squared distance of the means, and of the factors after the best rotation (Procrustes)."""
     scale = max(float(np.abs(part).max()) for part in (mean_a, F_a, mean_b, F_b)) or 1.0
-    left, _, right = np.linalg.svd((F_a / scale) @ (F_b / scale).T)
+    left, _, right = svd(F_a / scale @ (F_b / scale).T, check_finite=False)
     parts = (
         (mean_a / scale - mean_b / scale),
         F_a / scale - left @ right @ (F_b / scale),
@@ -571,7 +578,7 @@ def _frechet(mean_a: Floats, F_a: Floats, mean_b: Floats, F_b: Floats) -> float:
     with np.errstate(over="ignore", under="ignore"):
         distance = sum(float((part**2).sum()) for part in parts)
         answer = distance * scale * scale
-    if not np.isfinite(answer) or (answer == 0 and distance > 0):
+    if not np.isfinite(answer) or scale * scale < np.finfo(np.float64).tiny:
         raise ValueError(
             f"the distance must fit into float64, got {distance:g} * {scale:g}^2"
         )

@@ -322,7 +322,7 @@ def robust_least_squares(X: ArrayLike, y: ArrayLike, radius: float) -> RobustFit
     outside *= outside > 10 * len(y) * np.finfo(np.float64).eps
 
     # How much λ |w| / |Xw - y| exceeds r; it grows with the penalty λ.
-    def excess(log_penalty: float) -> float:
+    def _excess(log_penalty: float) -> float:
         share = beta / (s**2 / np.exp(log_penalty) + 1)
         return float(
             np.linalg.norm(s * share) / np.hypot(np.linalg.norm(share), outside) - r
@@ -330,12 +330,12 @@ def robust_least_squares(X: ArrayLike, y: ArrayLike, radius: float) -> RobustFit
 
     # Beyond these penalties float64 cannot tell the fit from its limits.
     low, high = 2 * np.log(s[-1:] * 1e-10).sum(), 2 * np.log(s[:1] * 1e10).sum()
-    if not beta.any() or excess(high) <= 0:
+    if not beta.any() or _excess(high) <= 0:
         root, ridge, v = high, np.inf, 0 * beta
-    elif excess(low) >= 0:
+    elif _excess(low) >= 0:
         root, ridge, v = low, 0.0, beta / s
     else:
-        root = float(brentq(excess, low, high, xtol=1e-14, rtol=1e-14))
+        root = float(brentq(_excess, low, high, xtol=1e-14, rtol=1e-14))
         ridge = float(np.exp(root)) * unit**2
         v = s * beta / (s**2 + np.exp(root))
     w = Vt.T @ v

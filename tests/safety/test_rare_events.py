@@ -82,6 +82,13 @@ def test_one_design_point_misses_the_other_side_and_its_error_does_not_know():
     assert abs(both.probability - truth) <= 5 * both.error
 
 
+def test_draws_come_from_every_center():
+    # A failure on one side only, and a second center where nothing fails.
+    for centers in ([[4.0], [-4.0]], [[-4.0], [4.0]]):
+        got = importance_sampling(first, centers, 5000, rng(), 4.0)
+        assert abs(got.probability - norm.sf(4)) <= 5 * got.error
+
+
 def test_without_a_shift_it_is_monte_carlo_itself():
     got = importance_sampling(first, [0.0], 1000, rng(1), 1.0)
     share = got.probability * 1000
