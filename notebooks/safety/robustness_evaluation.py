@@ -189,7 +189,7 @@ claim(
 #
 # For $g = 2$ that is $-0.12$, and an attack knows where to go.
 # Multiply the logits by a hundred and $g$ becomes 200, and $e^{-200}$ is below the smallest number that float32 has.
-# The computer writes zero, the sign of zero is zero, and so an attack that steps along the sign stays where it is.
+# The computer writes zero, the sign of zero is zero, and so an attack that steps along the sign stays where it is; restarted from random points it tries random noise and nothing more.
 
 # %%
 rows = []
@@ -452,7 +452,7 @@ claim(
 # > **It survived that attack.** Accuracy under attack is an upper bound, and the next attack can only lower it.
 # >
 # > "The margin is simply the better loss."
-# > **Only where the cross-entropy is broken.** On logits as they were trained, untargeted cross-entropy found more here.
+# > **Only where the cross-entropy is broken.** On the plain networks with their logits as they were, untargeted cross-entropy broke more images.
 # >
 # > "Report the strongest of your attacks."
 # > **Report the worst of them for each image.** Different attacks break different images, and the lowest average misses those.
