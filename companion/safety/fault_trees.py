@@ -242,11 +242,10 @@ def cut_set_bounds(
 ) -> CutSetBounds:
     r"""Return the rare-event approximation and two bounds, from the minimal cut sets alone.
 
-    With :math:`c_i` the product of the probabilities in the `i`-th set,
+    .. math:: \sum_i c_i - \sum_{i < j} P(C_i C_j) \;\le\; P \;\le\; 1 - \prod_i (1 - c_i) \;\le\; \sum_i c_i
 
-    .. math:: \sum_i c_i - \sum_{i < j} P(C_i C_j) \;\le\; P \;\le\; 1 - \prod_i (1 - c_i) \;\le\; \sum_i c_i .
-
-    All are close together where the pairs are rare beside the sum.  They hold for independent events.
+    with :math:`c_i` the product of the probabilities in set `i`, for independent events.  All are close together
+    where the pairs are rare beside the sum.
 
     Parameters
     ----------
@@ -318,8 +317,8 @@ def with_common_cause(
 
     Returns
     -------
-    gates, probabilities : dict
-        New ones; what was given is left as it was.
+    tuple of two dicts
+        New gates and new probabilities; what was given is left as it was.
 
     Raises
     ------

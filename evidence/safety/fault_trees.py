@@ -385,43 +385,60 @@ def growth() -> list[dict[str, Any]]:
     return rows
 
 
-def classifiers() -> dict[str, Any]:
-    """Two of three classifiers wrong: as seen, by the independent tree, by the tree with a common cause.
+def share(pair: float, p: float) -> float:
+    """The share of a common cause under which two events of probability `p` happen together as often as seen."""
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        beta = (low + high) / 2
+        shared = with_common_cause(
+            {"both": ("and", ["a", "b"])}, {"a": p, "b": p}, "ab", beta
+        )
+        if top_event_probability(*shared, "both") < pair:
+            low = beta
+        else:
+            high = beta
+    return low
 
-    The share of the common cause is estimated on one half of the test images and used on the other.
+
+def classifiers() -> dict[str, Any]:
+    """Three classifiers wrong together: as seen, by independent events, and with a common cause.
+
+    The share of the common cause comes from pairs of classifiers on one half of the test images; what the tree
+    then says of two of three, and of all three, is held against the other half.
     """
     X, y = load_digits(return_X_y=True)
     X = X / 16
-    gates = {"wrong": (2, ["a", "b", "c"])}
-    rows: dict[str, list[float]] = {
-        name: [] for name in ("alone", "beta", "seen", "independent", "common cause")
+    votes = {
+        "two": {"wrong": (2, ["a", "b", "c"])},
+        "three": {"wrong": (3, ["a", "b", "c"])},
     }
+    rows: dict[str, list[float]] = {"alone": [], "beta": []}
     for seed in range(20):
         order = np.random.default_rng(seed).permutation(len(y))
         train, fit, check = np.split(order, [600, 1200])
-        wrong = {}
         models = [
             LogisticRegression(max_iter=1000).fit(X[part], y[part])
             for part in np.array_split(train, 3)
         ]
-        for name, part in (("fit", fit), ("check", check)):
-            wrong[name] = np.array([m.predict(X[part]) != y[part] for m in models])
-        p = float(wrong["fit"].mean())
-        two = float((wrong["fit"].sum(axis=0) >= 2).mean())
+        wrong, new = (
+            np.array([m.predict(X[part]) != y[part] for m in models])
+            for part in (fit, check)
+        )
+        p = float(wrong.mean())
+        pair = float(
+            np.mean([(wrong[i] & wrong[j]).mean() for i, j in ((0, 1), (0, 2), (1, 2))])
+        )
+        beta = share(pair, p)
+        rows["alone"].append(float(new.mean()))
+        rows["beta"].append(beta)
         chances = dict.fromkeys("abc", p)
-        # The share under which the tree says what was seen on the first half.
-        low, high = 0.0, 1.0
-        for _ in range(40):
-            beta = (low + high) / 2
-            shared = with_common_cause(gates, chances, "abc", beta)
-            if top_event_probability(*shared, "wrong") < two:
-                low = beta
-            else:
-                high = beta
-        rows["alone"].append(float(wrong["check"].mean()))
-        rows["beta"].append(low)
-        rows["seen"].append(float((wrong["check"].sum(axis=0) >= 2).mean()))
-        rows["independent"].append(top_event_probability(gates, chances, "wrong"))
-        shared = with_common_cause(gates, chances, "abc", low)
-        rows["common cause"].append(top_event_probability(*shared, "wrong"))
+        for name, least in (("two", 2), ("three", 3)):
+            shared = with_common_cause(votes[name], chances, "abc", beta)
+            told = {
+                "seen": float((new.sum(axis=0) >= least).mean()),
+                "independent": top_event_probability(votes[name], chances, "wrong"),
+                "common cause": top_event_probability(*shared, "wrong"),
+            }
+            for what, value in told.items():
+                rows.setdefault(f"{name}, {what}", []).append(value)
     return {"splits": 20, "images": [600, len(y) - 1200], **rows}

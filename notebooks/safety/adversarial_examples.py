@@ -267,7 +267,7 @@ claim(
 # ## Real data: one long walk or several short ones
 #
 # A network has many local optima, so a longer walk is not the only way to spend more effort: you can also start again elsewhere.
-# Here both spend twenty gradients on each image, and an image counts as fooled if any start fooled it.
+# Here both spend twenty gradients on each image, the long walk from the image itself and the short ones from random points near it, and an image counts as fooled if any start fooled it.
 
 # %%
 names = "FGSM", "PGD-20", "PGD-20, margin", "PGD-5, 4 starts"

@@ -154,9 +154,12 @@ def test_with_radius_zero_every_loss_is_the_cross_entropy(loss):
     x, y = batch()
     model = network()
     # x + 0 - 0 is x; TRADES adds six divergences of equal laws.
-    assert float(loss(model, x, y, 0.0, seeded())) == pytest.approx(
-        float(entropy(model(x), y)), abs=10 * 20 * EPS64
-    )
+    with torch.no_grad():
+        value, plain = (
+            float(loss(model, x, y, 0.0, seeded())),
+            float(entropy(model(x), y)),
+        )
+    assert value == pytest.approx(plain, abs=10 * 20 * EPS64)
 
 
 def test_fgsm_takes_one_whole_step_along_the_sign_of_the_gradient():
@@ -428,6 +431,15 @@ def test_an_epoch_sees_every_image_once_in_batches_of_which_the_last_is_smaller(
         assert sorted(rows.tolist()) == list(range(21))
         assert torch.equal(labels, y[rows])
     assert not torch.equal(seen.calls[0][0], seen.calls[3][0])
+
+
+def test_every_epoch_trains_in_training_mode_also_a_network_that_was_not():
+    x, y = batch()
+    seen = Recorder()
+    adversarial_training(
+        network().eval(), x, y, 0, seen, 0.1, epochs=2, watch=lambda *_: None
+    )
+    assert [call[3] for call in seen.calls] == [True, True]
 
 
 def test_losses_that_draw_and_losses_that_do_not_see_the_same_batches():

@@ -48,6 +48,17 @@ def test_a_level_that_is_a_whole_number_of_losses_is_met_exactly(n):
         assert value_at_risk(x, j / n, np.full(n, 1 / n)) == j
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_value_at_risk_is_numpys_inverted_distribution_function(seed):
+    rng = np.random.default_rng(seed)
+    x, level = rng.standard_normal(50), float(rng.random())
+    w = rng.dirichlet(np.ones(50))
+    assert value_at_risk(x, level) == np.quantile(x, level, method="inverted_cdf")
+    assert value_at_risk(x, level, w) == np.quantile(
+        x, level, method="inverted_cdf", weights=w
+    )
+
+
 def test_an_interpolated_quantile_is_no_value_at_risk():
     losses = [0.0] * 95 + [100.0] * 5
     assert value_at_risk(losses, 0.95) == 0.0
