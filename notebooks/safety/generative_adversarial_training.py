@@ -74,7 +74,7 @@ figure_style()
 # ## The answer in a picture
 #
 # Small classifiers of handwritten digits were trained while an opponent changed half of the images they saw, each pixel by at most 0.2 on a scale on which black is 0 and white is 1.
-# In three cases the opponent was a network that learns along, called the **generator**; in two it was a search that starts afresh on each image, FGSM and PGD.
+# In three cases the opponent was a network that learns along, called the **generator**; in two it was a search that starts afresh on each image: FGSM, which here costs as many gradients as a generator with one step, and PGD, which costs as many as one with five.
 # Then three numbers were taken: the accuracy under the **own** opponent of the training, under a **fresh** generator that was trained against the finished classifier, and under the **worst** of everything we have.
 #
 # **Guess before you look**: the first classifier names nearly all images of its own generator right. How many of a fresh one's?
@@ -191,6 +191,7 @@ def plain_attacker(attacker, model, epsilon, order):
 # %% [markdown]
 # These lines make one pass over the training images.
 # The package makes several, holds the classifier still and gives it back bit for bit; on one pass both must end with the same weights.
+# The classifier is trained in the usual way, which is what `noise_loss` does at radius zero.
 
 # %%
 sizes = {"classifier": [64, 128, 128, 10], "attacker": [64, 128, 128, 64]}
@@ -277,6 +278,7 @@ claim(
 #
 # On each batch the generator takes one step, or several, uphill, and the classifier one step downhill.
 # Because a generator remembers, it need not search anew on each image, and that is the promise: a strong opponent at the price of one gradient a batch.
+# Here the radius grows to 0.2 over the first five epochs, so that the classifier is not thrown at the start.
 
 # %%
 opponent = mlp(sizes["attacker"], draw(1))
@@ -342,7 +344,9 @@ claim(
 # So the own generator was undertrained: it had chased a moving target, one step at a time, and "own" measured how lost it was.
 # In the one seed in which training on helped it little, a fresh one did what it could not.
 # You might answer that it needs more steps for each batch, or a new start now and then so that it cannot settle.
-# Both were tried over five seeds, beside searches that spend the same number of gradients of the classifier for each training image.
+# Both were tried over five seeds, beside searches that spend the same number of gradients of the classifier.
+# The column counts them for each training image: in every epoch one for the image, one for the changed image, and those of the search.
+# With *reset* a new generator takes over every two epochs; the *long* rows train for more epochs, until they have spent as much as five steps.
 
 # %% tags=["hide-input"]
 print_names = {

@@ -30,7 +30,7 @@
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | say what a number of tests can and cannot see, estimate a probability of one in a billion with a few thousand tests, and tell when such an estimate is wrong |
-# | You need | NumPy, Matplotlib, SciPy, scikit-learn; the normal law, a variance, and what an adversarial attack is |
+# | You need | NumPy, Matplotlib, SciPy, scikit-learn; the normal law, a variance, and what an attack is, from [Adversarial examples](adversarial_examples.ipynb) |
 # | Time | 30 minutes to read, 35 for the exercises |
 # | Code | `companion.safety.rare_events` |
 
@@ -103,7 +103,7 @@ plt.show()
 
 # %% [markdown]
 # On the left, the attack finds a failing noise for nearly every image at a size at which a thousand uniform draws find one for about a quarter.
-# Splitting, which is random, too, comes close to the attack, and it adds what the attack cannot say: *how rare* the failure is.
+# Splitting, which is random, too, finds one for four images in five, and it adds what the attack cannot say: *how rare* the failure is.
 #
 # So random testing does not miss these failures because it is random, it misses them because a budget of a thousand does not reach down to them.
 
@@ -111,7 +111,7 @@ plt.show()
 same = [r for r in net["rows"] if r["size"] == 0.2]
 claim(
     "At a size of 0.2 the attack finds a failure for at least 99 % of the images, and "
-    "1000 uniform draws miss one for more than half; 1000 random corners see more than "
+    "1000 uniform draws find none for more than half; 1000 random corners see more than "
     "twice as many as the uniform draws.",
     bool(
         min(r["attack"] for r in same) >= 0.99
@@ -148,7 +148,7 @@ claim(
 #
 # For $q$ take the same bell, moved to a center $c$.
 # Then the weight is $\varphi(x)/q(x) = e^{-c \cdot x + |c|^2/2}$.
-# The best center is the *design point*, the failure that is nearest to the origin.
+# A good center is the *design point*, the failure that is nearest to the origin.
 
 
 # %%
@@ -514,7 +514,7 @@ claim(
 )
 
 # %% [markdown]
-# Over all runs the estimate is unbiased, because a rare run finds the hidden way and counts for all the others.
+# The mean over very many runs can still be right, because a rare run finds the hidden way and counts for all the others.
 # That is no comfort to somebody who made three runs.
 # One more trap waits where many inputs have *the same* score, for example a score that was rounded or cut off: tied particles must die together.
 # Counted one by one they bias the estimate, as the record shows for a score with half of its mass on one value {cite}`walter2015`.
@@ -542,7 +542,7 @@ table(["tied particles die", "estimate / truth"], rows, digits=2)
 # > "Extreme-value theory says that it cannot happen."
 # > **It says so for this sample, under a fitted tail.** Another sample of the same image often says otherwise.
 #
-# **Strengths**: both methods reach probabilities that no number of plain tests could, with a few thousand scores, and both are unbiased.
+# **Strengths**: both methods reach probabilities that no number of plain tests could, with a few thousand scores.
 #
 # **Limits**: they need a score that grows towards failure and a law of inputs. A probability under uniform noise is not the probability that somebody means harm, for whom only the worst case counts.
 #
@@ -687,13 +687,15 @@ spread = {
 speed = evidence.results["speed"]
 slower = [1 / r["one run"] for r in speed]
 lockstep = [1 / r["twenty runs"] for r in speed]
+wider = [spread["ours"][n] / spread["openturns"][n] for n in list(spread["ours"])[:3]]
 Markdown(
     f"One run of the book's splitting is {min(slower):.0f} to {max(slower):.0f} times "
     "slower than one subset sampling by openturns, because it moves one particle at a "
     "time; twenty runs in lockstep, which you need for an interval, are "
     f"{min(lockstep):.1f} to {max(lockstep):.1f} times slower than twenty of theirs. At "
-    "about as many scores its estimates spread a little less on the three problems that "
-    "both can solve, and RP110 leads both astray."
+    "about as many scores the spread of its estimates is "
+    f"{min(wider):.1f} to {max(wider):.1f} times theirs on the three problems that both "
+    "solve, and RP110 leads both astray."
 )
 
 # %% tags=["hide-output"]
