@@ -412,7 +412,7 @@ claim(
 # > **It finds an upper bound, like every attack.** At equal effort PGD with a bisected radius was as near.
 # >
 # > "It all began with deep networks."
-# > **Spam filters were attacked in this way in 2004**, and support vector machines and a neural network by gradients in 2013, months before the name was coined.
+# > **The evasion of spam filters was studied as a game in 2004**, and support vector machines and a neural network were attacked by gradients in 2013, before the name was coined.
 #
 # **Strengths**: gradients make the attacks cheap, and what they find is a proof: anybody can run the model on it.
 #
