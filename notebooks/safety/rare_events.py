@@ -341,7 +341,7 @@ claim(
 # ## A network: what each way of testing sees
 #
 # Back to the picture, now with the effort beside it: how many scores (or gradients) each method asked for, for each image, at a size of 0.2.
-# The square attack (`square_attack` in `companion.safety.robustness_evaluation`) belongs in this list, because it is random search, too: it tries random squares of pixels and keeps what helps.
+# The square attack of [Robustness evaluation](robustness_evaluation.ipynb) belongs in this list, because it is random search, too: it tries random squares of pixels and keeps what helps.
 
 # %%
 effort = np.mean([r["scores of splitting"] for r in same])
@@ -540,7 +540,7 @@ table(["tied particles die", "estimate / truth"], rows, digits=2)
 # > **With a walk of a few steps its variance is several times larger.** Take the interval from repeats.
 # >
 # > "Extreme-value theory says that it cannot happen."
-# > **It says so for this sample, under a fitted tail.** Another sample of the same image often says otherwise.
+# > **It says so for this sample, under a fitted tail.** Another sample of the same image may say otherwise.
 #
 # **Strengths**: both methods reach probabilities that no number of plain tests could, with a few thousand scores.
 #
@@ -548,7 +548,7 @@ table(["tied particles die", "estimate / truth"], rows, digits=2)
 #
 # **Who is harmed when it fails**: those who meet the one case in a million: a pedestrian at dusk in a coat that the simulator never drew, or the patient whose scan lies where nobody put a center.
 #
-# **In production** take OpenTURNS for importance and subset sampling of engineering models, and an ensemble of attacks where somebody may search for the failure.
+# **In production** take OpenTURNS for importance and subset sampling of engineering models, and [an ensemble of attacks](robustness_evaluation.ipynb) where somebody may search for the failure.
 
 # %% [markdown]
 # ## Exercise 1: how many tests?
