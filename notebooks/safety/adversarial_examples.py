@@ -292,7 +292,7 @@ claim(
 # %% [markdown]
 # The last part of that sentence is an observation and no law.
 # A walk may pass a point that fools and leave it again, which is why `pgd` keeps the best point; the line *margin* takes another loss, the lead of the best wrong logit, and it does a little worse here.
-# When it does much better is the subject of the lesson on robustness evaluation.
+# When it does much better is the subject of [Robustness evaluation](robustness_evaluation.ipynb).
 #
 # ## The nearest adversarial image: Carlini-Wagner
 #
@@ -599,7 +599,7 @@ evidence
 # > **Adversarial Training**: Training AI systems to withstand and recover from adversarial attacks.
 #
 # It says nothing about what those attacks are, and its listing makes none.
-# This page supplies them, and the training follows.
+# This page supplies them, and [Adversarial training](adversarial_training.ipynb) trains against them.
 #
 # ## References
 #
