@@ -827,6 +827,19 @@ METHODS = {
     ],
     "EPIC": ["value_alignment/reward_equivalence"],
     "random network distillation": ["value_alignment/intrinsic_motivation"],
+    "FGSM": ["safety/adversarial_examples"],
+    "square attack": ["safety/robustness_evaluation"],
+    "TRADES": ["safety/adversarial_training"],
+    "GAN": [
+        "safety/generative_adversarial_networks",
+        "safety/generative_adversarial_training",
+    ],
+    "robust least squares": ["safety/robust_optimization"],
+    "group DRO": ["safety/group_robustness"],
+    "SAM": ["safety/sharpness_aware_minimization"],
+    "CVaR": ["safety/risk_assessment", "safety/distributionally_robust_optimization"],
+    "importance sampling": ["safety/rare_events"],
+    "fault tree": ["safety/fault_trees"],
 }
 
 

@@ -139,13 +139,14 @@ def own_lines(text: str) -> int:
 
 
 def test_half_of_all_snippets_are_short_and_none_is_a_library():
-    # What takes an MDP brings the class along, 200 lines; two of the shared checks are 45 lines.
+    # What takes an MDP brings the class along, 200 lines; two of the shared checks are 45 lines,
+    # and an attack on a model brings 45 more, which look at the images and hold the model still.
     assert max(LENGTHS.values()) <= 500
     planning = {name for name in FUNCTIONS if "class MDP" in snippet(name)}
     others = [name for name in FUNCTIONS if name not in planning]
     assert len(others) > len(planning)
-    assert statistics.median(own_lines(snippet(name)) for name in others) <= 80
-    assert statistics.median(LENGTHS[name] for name in others) <= 110
+    assert statistics.median(own_lines(snippet(name)) for name in others) <= 90
+    assert statistics.median(LENGTHS[name] for name in others) <= 120
     assert statistics.median(LENGTHS.values()) <= 150
 
 

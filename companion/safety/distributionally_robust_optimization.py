@@ -90,8 +90,8 @@ def cvar_weights(losses: ArrayLike, level: float) -> WorstCase:
     tail = len(l) * (1 - check_number("level", level, 0, 1, "()"))  # n (1 - alpha)
     k = min(max(ceil(tail), 1), len(l))
     t = np.partition(l, len(l) - k)[len(l) - k]  # the k-th largest
+    # Above the largest loss there is nothing, however short the tail.
     above, ties = l > t, l == t
-    tail = max(tail, 1.0)  # a tail below one sample is the largest loss alone
     q = above / tail
     q[ties] = max(1 - above.sum() / tail, 0) / ties.sum()
     over = np.where(above, l - t, 0.0) / tail
@@ -229,6 +229,8 @@ def kl_weights(losses: ArrayLike, radius: float) -> WorstCase:
     b = float(np.clip(np.sqrt(2 * rho) / y.std(), low, high))
     for _ in range(200):
         q, divergence = _tilted(y, b)
+        # The dual at b is the mean under q, and what the divergence has left.
+        excess = q @ y + (rho - divergence) / b
         low, high = (b, high) if divergence < rho else (low, b)
         # Newton on the root of the divergence, which is nearly linear in b.
         slope = b * (q @ (y - q @ y) ** 2) or np.nan
@@ -238,8 +240,6 @@ def kl_weights(losses: ArrayLike, radius: float) -> WorstCase:
         if abs(divergence - rho) <= 1e-13 * rho or abs(new - b) <= 1e-13 * b:
             break
         b = new
-    # The dual at b is the mean under q, and what the divergence has left.
-    excess = q @ y + (rho - divergence) / b
     return WorstCase(q, float(q @ l), float(l.max() + scale * excess))
 
 

@@ -481,6 +481,9 @@ def train_gan(
             f"hidden must list the layers' units, as (128, 128), got {hidden!r}"
         )
     units = [check_integer("hidden", width, 1) for width in hidden]
+    for name, value in (("output", output), ("loss", loss)):
+        if not callable(value):
+            raise TypeError(f"{name} must be callable, got {value!r:.60}")
 
     # Also inside a caller's inference_mode, where no gradient would be recorded.
     with torch.inference_mode(False), torch.enable_grad():

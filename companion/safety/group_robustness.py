@@ -386,8 +386,8 @@ def marked_digits(seed: int, aligned: float = 0.95) -> tuple[Grouped, Grouped, G
 
     Returns
     -------
-    train, validation, test : Grouped
-        1097, 250 and 450 images; the test images are those of `companion.datasets.digits`.
+    tuple of three Grouped
+        1097 images to learn from, 250 to choose with and 450 to test on, those of `companion.datasets.digits`.
 
     Raises
     ------
@@ -411,6 +411,25 @@ def marked_digits(seed: int, aligned: float = 0.95) -> tuple[Grouped, Grouped, G
     order = rng.permutation(len(data.y_train))
 
     def marked(X: NDArray[np.float64], y: NDArray[np.int64], share: float) -> Grouped:
+        """Mark images.
+
+        Parameters
+        ----------
+        X, y : ndarray
+            Images and their labels.
+        share : float
+            How often the mark agrees with the label.
+
+        Returns
+        -------
+        Grouped
+            The marked images.
+
+        Examples
+        --------
+        >>> marked_digits(0)[2].X[0, [0, 8, 16]].unique().numel()
+        1
+        """
         images, odd = X.copy(), y % 2
         mark = np.where(rng.random(len(y)) < share, odd, 1 - odd)
         images[:, [0, 8, 16]] = mark[:, None]

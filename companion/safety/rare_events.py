@@ -61,7 +61,7 @@ class Splitting(NamedTuple):
     """
 
     probability: Floats  # (R,) of a score of at least the threshold, or of the last level where not reached
-    killed: NDArray[np.int64]  # (R,) particles that were moved upwards
+    killed: NDArray[np.int64]  # (R,) particles that were left behind
     evaluations: NDArray[
         np.int64
     ]  # (R,) scores that were computed, the first particles' included
@@ -157,6 +157,7 @@ def splitting(
     threshold: float = 0.0,
     *,
     moves: int = 20,
+    batch: int = 1,
     smallest: float = 1e-12,
 ) -> Splitting:
     r"""Estimate small probabilities by moving the worst particle up, over and over (last-particle splitting).
@@ -190,6 +191,9 @@ def splitting(
         Where failure begins.
     moves : int
         Proposals for each copy, at least 1.
+    batch : int
+        How many die at each step, below N.  A tenth of N is almost ten times as quick, and the estimate nearly as
+        good; the Poisson law is for one.
     smallest : float
         A run whose estimate falls below this stops there, not `reached`.
 
@@ -225,39 +229,39 @@ def splitting(
         if not callable(function):
             raise TypeError(f"{name} must be callable, got {function!r:.60}")
     t, moves = check_number("threshold", threshold), check_integer("moves", moves, 1)
+    batch = check_integer("batch", batch, 1, n - 1)
     smallest = check_number("smallest", smallest, 0, 1, "()")
     rng = check_generator("rng", rng)
     s = _scores(score, x.reshape(-1, d)).reshape(runs, n)
     log_p, killed = np.zeros(runs), np.zeros(runs, dtype=np.int64)
+    moved, reached = killed.copy(), np.zeros(runs, dtype=bool)
     active = np.arange(runs)
-    # Every step takes at least a factor 1 - 1/n, so `smallest` ends the loop.
-    while True:
-        level = s[active].min(axis=1)
-        active = active[(level < t) & (log_p[active] >= np.log(smallest))]
-        if not active.size:
-            break
-        level = s[active].min(axis=1, keepdims=True)
-        alive = s[active] > level
+    # Every step takes at least a factor 1 - batch/n, so `smallest` ends the loop.
+    while active.size:
+        level = np.partition(s[active], batch - 1, axis=1)[:, batch - 1 : batch]
+        last = level >= t
+        alive = np.where(last, s[active] >= t, s[active] > level)
         dead = n - alive.sum(axis=1)
         with np.errstate(divide="ignore"):
             log_p[active] += np.log1p(-dead / n)
         killed[active] += dead
-        lost, empty = np.nonzero(~alive & (dead < n)[:, None])
-        if not lost.size:
-            continue
+        reached[active] = last[:, 0]
+        going = ~last[:, 0] & (log_p[active] >= np.log(smallest))
+        active, alive, dead, level = (a[going] for a in (active, alive, dead, level))
+        moved[active] += dead
         # Each place goes to a copy of a survivor of its own run, all equally likely.
+        lost, empty = np.nonzero(~alive)
         pick = (rng.random(lost.size) * (n - dead[lost])).astype(np.int64)
         source = (alive.cumsum(axis=1)[lost] == pick[:, None] + 1).argmax(axis=1)
         run, above = active[lost], level[lost, 0]
         y, value = x[run, source], s[run, source]
-        for _ in range(moves):
+        for _ in range(moves if lost.size else 0):
             z = real_array("neighbour's result", neighbour(y, above, rng), y.shape)
             new = _scores(score, z)
             taken = new > above
             y, value = np.where(taken[:, None], z, y), np.where(taken, new, value)
         x[run, empty], s[run, empty] = y, value
-    reached = s.min(axis=1) >= t
-    return Splitting(np.exp(log_p), killed, n + killed * moves, reached)
+    return Splitting(np.exp(log_p), killed, n + moved * moves, reached)
 
 
 def normal_neighbour(x: Floats, level: Floats, rng: np.random.Generator) -> Floats:

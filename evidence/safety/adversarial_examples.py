@@ -32,7 +32,6 @@ PEERS = ["torchattacks", "foolbox", "adversarial-robustness-toolbox"]
 SEEDS = range(5)
 Distances = Callable[[nn.Module, torch.Tensor, torch.Tensor], torch.Tensor]
 RADII = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3]
-REPEATS = 9
 STEP, STEPS = 0.025, 20
 
 warnings.filterwarnings("ignore")
@@ -163,7 +162,7 @@ def speed(name: str, net: nn.Module) -> list[dict[str, Any]]:
             "foolbox": lambda x=x, y=y: fool.run(fb, x, y, epsilon=0.2),
             "ART": lambda x=x, y=y: art.generate(x.numpy(), y.numpy()),
         }
-        times = interleaved(work, repeats=REPEATS if n < 450 else 5)
+        times = interleaved(work, repeats={1: 51, 64: 21, 450: 5}[n])
         rows += ratios(f"PGD, 20 steps, {name}, batch {n}", times)
     work = {
         "ours": lambda: carlini_wagner_l2(net, TEST[:64], LABELS[:64], searches=3),

@@ -105,7 +105,7 @@ def told_apart(make: Any, seed: int) -> tuple[float, float]:
 def judged(judge: nn.Sequential, draws: list[Any]) -> dict[str, Any]:
     """Fréchet distance to the test images at two sizes, classes, nearest image and how well told apart."""
     out: dict[str, Any] = {"450": [], "150": [], "classes": [], "least share": []}
-    out["nearest"] = []
+    out |= {"nearest": [], "shares": []}
     reference = features(judge, TEST)
     for i, make in enumerate(draws):
         rng = np.random.default_rng(1000 + i)
@@ -118,6 +118,8 @@ def judged(judge: nn.Sequential, draws: list[Any]) -> dict[str, Any]:
         out["classes"].append(int((np.array(about["class shares"]) >= 0.01).sum()))
         out["least share"].append(min(about["class shares"]))
         out["nearest"].append(about["nearest"])
+        out["shares"].append(about["class shares"])
+    out["shares"] = np.mean(out["shares"], axis=0).round(4).tolist()
     told = [told_apart(make, seed) for seed, make in enumerate(draws[:5])]
     out["divergence at least"], out["told apart"] = map(list, zip(*told, strict=True))
     return out

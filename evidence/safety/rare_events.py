@@ -132,7 +132,12 @@ def problems() -> list[dict[str, Any]]:
     for name, (score, d, truth) in truths.items():
         rng = np.random.default_rng(0)
         ours = splitting(
-            score, rng.normal(size=(20, 100, d)), normal_neighbour, rng, moves=9
+            score,
+            rng.normal(size=(20, 100, d)),
+            normal_neighbour,
+            rng,
+            moves=9,
+            batch=10,
         )
         theirs = [peer(score, d, seed) for seed in range(20)]
         row = {
@@ -323,7 +328,9 @@ def seen(images: Images, size: float, seed: int) -> dict[str, Any]:
             generator=generator,
         )
         square = (margin_loss(images.network(bad), images.y) >= 0).numpy()
-    done = splitting(score, start(rng, np.arange(count), 25), neighbour, rng, moves=10)
+    done = splitting(
+        score, start(rng, np.arange(count), 25), neighbour, rng, moves=10, batch=3
+    )
     return {
         "size": size,
         "images": count,
@@ -355,7 +362,7 @@ def tails(images: Images) -> list[dict[str, Any]]:
     score, rng = images.score(size), np.random.default_rng(0)
     chosen = np.arange(0, len(images.x), 40)
     runs = splitting(
-        score, start(rng, np.repeat(chosen, 10), 50), neighbour, rng, moves=10
+        score, start(rng, np.repeat(chosen, 10), 50), neighbour, rng, moves=10, batch=5
     )
     log = np.log10(runs.probability).reshape(-1, 10)
     reached = runs.reached.reshape(-1, 10)
@@ -385,12 +392,12 @@ def speed() -> list[dict[str, Any]]:
         def ours(score: Score = score, d: int = d) -> Any:
             rng = np.random.default_rng(0)
             particles = rng.normal(size=(1, 100, d))
-            return splitting(score, particles, normal_neighbour, rng, moves=9)
+            return splitting(score, particles, normal_neighbour, rng, moves=9, batch=10)
 
         def batch(score: Score = score, d: int = d) -> Any:
             rng = np.random.default_rng(0)
             particles = rng.normal(size=(20, 100, d))
-            return splitting(score, particles, normal_neighbour, rng, moves=9)
+            return splitting(score, particles, normal_neighbour, rng, moves=9, batch=10)
 
         times = interleaved(
             {

@@ -292,7 +292,7 @@ claim(
 # %% [markdown]
 # The last part of that sentence is an observation and no law.
 # A walk may pass a point that fools and leave it again, which is why `pgd` keeps the best point; the line *margin* takes another loss, the lead of the best wrong logit, and it does a little worse here.
-# When it does much better is the subject of the lesson on robustness evaluation.
+# When it does much better is the subject of [Robustness evaluation](robustness_evaluation.ipynb).
 #
 # ## The nearest adversarial image: Carlini-Wagner
 #
@@ -412,7 +412,7 @@ claim(
 # > **It finds an upper bound, like every attack.** At equal effort PGD with a bisected radius was as near.
 # >
 # > "It all began with deep networks."
-# > **Spam filters were attacked in this way in 2004**, and support vector machines and a neural network by gradients in 2013, months before the name was coined.
+# > **The evasion of spam filters was studied as a game in 2004**, and support vector machines and a neural network were attacked by gradients in 2013, before the name was coined.
 #
 # **Strengths**: gradients make the attacks cheap, and what they find is a proof: anybody can run the model on it.
 #
@@ -599,7 +599,7 @@ evidence
 # > **Adversarial Training**: Training AI systems to withstand and recover from adversarial attacks.
 #
 # It says nothing about what those attacks are, and its listing makes none.
-# This page supplies them, and the training follows.
+# This page supplies them, and [Adversarial training](adversarial_training.ipynb) trains against them.
 #
 # ## References
 #

@@ -104,7 +104,7 @@ for i, row in enumerate(shown["rows"]):
 plt.show()
 
 # %% [markdown]
-# Look at the blue bars on the left: all four networks read plain digits equally well, so a plain test could not have told you which of them collapses.
+# Look at the light bars on the left: all four networks read plain digits about equally well, so a plain test could not have told you which of them collapses.
 # On the right stands, under the name of each method, the digit that its network saw instead: these two images fool all four, so no method is safe.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -440,7 +440,7 @@ claim(
 # %% [markdown]
 # What looked like the price of robustness was too little training.
 # Do not take that for a law, because these are small images of ten digits.
-# Nor do more kinds of images help by themselves: shifting the training images by up to a pixel each way, in the row before the last two, made both columns worse, so such augmentation wants tuning first.
+# Nor do more kinds of images help by themselves: shifting the training images by up to a pixel each way, made every column worse than in the row above it, so such augmentation wants tuning first.
 #
 # ## Break it: single-step training passes its own exam
 #
@@ -489,7 +489,7 @@ claim(
 
 # %% [markdown]
 # On photographs something more violent has been seen: over a single epoch, a network that *had* resisted many steps loses nearly all of it, which is called catastrophic overfitting {cite}`wong2020,andriushchenko2020`.
-# There is no such fall here, because single-step training at this radius never had what it could lose.
+# There is no such fall here: examined by ten steps, single-step training stays low from the beginning.
 # So call it **masking**, and look at the curves before you use the bigger word.
 #
 # A random start with a slightly longer step was proposed as the cure {cite}`wong2020`.
@@ -509,7 +509,7 @@ claim(
 # > "TRADES beats PGD training", or the other way round.
 # > **Here it depends on the attack that measures and on how long each was trained.** Tune both on a validation split, with equal effort, before you rank them.
 #
-# **Strengths**: it is a few lines around any training loop, it works for every differentiable model, and it is the defence that stronger attacks have dented least.
+# **Strengths**: it is a few lines around any training loop, and it works for every differentiable model.
 #
 # **Limits**: it costs several times the gradients; it is about one radius and one norm, and promises nothing for a rotated digit or a larger change; and it proves nothing, because all you know is that the attacks you tried have failed.
 #
@@ -663,17 +663,26 @@ found = evidence.results["agreement"]["largest relative difference"]
 Markdown(
     "The book's loop knows the maximum norm only, and neither mixed precision nor "
     "several GPUs, which the established libraries have; for the gradient of one PGD "
-    f"step torchattacks needs {min(speed.values()):.2f} to {max(speed.values()):.2f} "
-    "times the book's time, so the two are about level, and the gradients agree."
+    f"step torchattacks needed {min(speed.values()):.2f} to {max(speed.values()):.2f} "
+    "times the book's time, on a machine so busy that the ranges of the two overlap, "
+    "and the gradients agree."
 )
 
 # %% tags=["hide-output"]
 rows = [[name, f"{value:.0e}"] for name, value in found.items()]
 table(["gradient of one training step", "largest relative difference"], rows)
 
+
 # %% tags=["hide-output"]
-rows = [[r["name"], r["peer"], r["ratio"]] for r in evidence.results["speed"]]
-table(["work", "compared with", "its time / ours"], rows, digits=2)
+def span(times):
+    return f"{times['low']:.0f} to {times['high']:.0f}"
+
+
+rows = [
+    [r["name"], *(span(r["times"][k]) for k in ("ours", "theirs")), r["ratio"]]
+    for r in evidence.results["speed"]
+]
+table(["work", "ours (ms)", "torchattacks (ms)", "median ratio"], rows, digits=2)
 
 # %% tags=["hide-output"]
 rows = [
@@ -686,6 +695,7 @@ table(["training", "rate", "survive two PGD (%)", "plain (%)"], rows, digits=1)
 # %% [markdown]
 # The last table is the only choice that was made between settings: the rate of each method, of two that all were given, on a fifth of the training images.
 # The test images had no part in it.
+# The small networks all had a rate of 0.01, and the number of epochs was set by how long the program may run, the same for every method.
 
 # %% tags=["hide-output"]
 evidence
@@ -696,6 +706,7 @@ evidence
 # > **Adversarial Training**: Training AI systems to withstand and recover from adversarial attacks.
 #
 # To withstand is the minimum over the maximum on this page; to recover is another matter, because a network does not notice that it was fooled.
+# The algorithm that the source gives under this name uses a generative adversarial network; it has a lesson of its own, [Generative adversarial training](generative_adversarial_training.ipynb).
 #
 # ## References
 #

@@ -25,7 +25,7 @@
 # **How large can the mean loss become if your users are not mixed as your sample is?**
 #
 # You need the answer before you quote a test loss to people who were not in the test set.
-# This page finds the worst mixture within a given distance, exactly and in a fraction of a millisecond, and it shows what that worst case covers and what it cannot.
+# This page finds the worst mixture within a given distance, exactly, and it shows what that worst case covers and what it cannot.
 #
 # | At a glance | |
 # | :--- | :--- |
@@ -321,8 +321,8 @@ rows.append([f"worst {100 * share:.1f} % (CVaR)", bound])
 table(["", "loss (nats)"], rows, digits=2)
 
 # %% [markdown]
-# The bound holds, but it is several times the worst digit's loss, because the worst tenth of the images belong to no single digit.
-# That is the price of not naming the groups; the next lesson names them.
+# The bound holds, but it lies well above the worst digit's loss, because the worst tenth of the images belong to no single digit.
+# That is the price of not naming the groups; [the next lesson](group_robustness.ipynb) names them.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 smaller = [rng.choice(450, 43, replace=False) for _ in range(1000)]
@@ -383,7 +383,7 @@ table(["at least the truth, % of samples", "least", "most of 5 seeds"], rows, di
 # %% [markdown]
 # Three things to see.
 # The plain mean is too small more often than not.
-# The chi-squared value covers exactly as often as *normal*, the textbook interval $\bar\ell + z s / \sqrt n$, because at such a small radius it *is* that interval.
+# The chi-squared value covers as often as *normal*, the textbook interval $\bar\ell + z s / \sqrt n$, because at such a small radius it *is* that interval, but for the $n - 1$ in its variance.
 # And neither reaches the promised 95 %: the losses have a long tail that a sample of 100 has often not seen.
 #
 # Now let the users differ: they send the same images with black and white exchanged.

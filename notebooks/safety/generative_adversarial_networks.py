@@ -145,7 +145,8 @@ claim(
         and apart["GAN"].min() > apart["Gaussian per class"].max()
         and apart["copies"].max() < 0.51
     ),
-    over="5 GANs and 10 draws of each baseline, 450 images each, recorded",
+    over="5 GANs and 10 draws of the Gaussians, 450 images each, and 5 fresh "
+    "discriminators for each of the three, recorded",
 )
 
 # %% [markdown]
@@ -176,9 +177,13 @@ table(["dark and light", "nats"], rows, digits=4)
 #
 # At each $x$ for itself the derivative $-p\,\sigma(-D) + q\,\sigma(D)$ vanishes where $\sigma(D) = p / (p + q)$, that is at
 #
-# $$D^*(x) = \log p(x) - \log q(x), \qquad L_{D^*} = 2 \log 2 - 2\,\mathrm{JS}(p, q),$$
+# $$D^*(x) = \log p(x) - \log q(x).$$
 #
-# where the **Jensen-Shannon divergence** JS is 0 for equal densities and $\log 2$ for those that never meet.
+# Put it in, write $m = (p + q)/2$ for the mean of the two densities, and what is left is
+#
+# $$L_{D^*} = -\int p \log \frac{p}{2m} - \int q \log \frac{q}{2m} = 2 \log 2 - 2\,\mathrm{JS}(p, q), \qquad \mathrm{JS} = \tfrac12 \int p \log \frac{p}{m} + \tfrac12 \int q \log \frac{q}{m} .$$
+#
+# The **Jensen-Shannon divergence** JS is 0 for equal densities and $\log 2$ for those that never meet.
 # In plain lines, with the integral as a sum over nodes of weight $w$:
 
 
@@ -212,7 +217,7 @@ show_source(optimal_discriminator_loss)
 # ## What a trained discriminator proves
 #
 # The equation speaks of the best discriminator of all, and a trained one is not that.
-# Because its loss can only be higher, it proves a lower bound,
+# Because its loss can only be higher, it proves a lower bound {cite}`goodfellow2014`,
 #
 # $$\mathrm{JS}(p, q) \ge \log 2 - L_D / 2,$$
 #
@@ -307,9 +312,9 @@ show_source(discriminator_loss, generator_loss)
 #
 # $$L_D + \frac{\gamma}{2}\, \mathbb{E}_{x \sim p} \|\nabla_x D(x)\|^2,$$
 #
-# so that once the fakes lie where the data lie, nothing drives the generator away again.
+# so that it flattens where the data lie, and fakes that have arrived there are pushed no further.
 # It has a price: the best discriminator under the penalty is no longer $\log p - \log q$.
-# Take $p$ normal around 0 and $q$ normal around 1, both of variance 1, so that $D^*(x) = \tfrac12 - x$ has the slope $-1$, and minimise over straight lines, whose penalty is their slope squared.
+# Take $p$ normal around 0 and $q$ normal around 1, both of variance 1, so that $D^*(x) = \tfrac12 - x$ has the slope $-1$, and minimise over straight lines, whose penalty is $\gamma/2$ times their slope squared.
 
 # %%
 x = torch.linspace(-8, 9, 2001, dtype=torch.float64)
@@ -345,6 +350,53 @@ show_source(r1_penalty)
 # %% [markdown]
 # ## Real data: a GAN on handwritten digits
 #
+# The whole game is two turns, again and again: the discriminator takes a step on a batch of real images and one of fakes, then the generator takes one on fresh fakes.
+
+
+# %%
+def play(X, G, D, draw, steps, gamma):
+    turn_d, turn_g = (
+        torch.optim.Adam(net.parameters(), 1e-3, betas=(0.0, 0.99)) for net in (D, G)
+    )
+    for _ in range(steps):
+        real = X[draw.rows(len(X))]
+        fakes = G(draw.normal()).detach()  # the generator stands still
+        game = discriminator_loss(D(real), D(fakes))
+        turn_d.zero_grad()
+        (game + gamma / 2 * r1_penalty(D, real)).backward()
+        turn_d.step()
+        turn_g.zero_grad()
+        generator_loss(D(G(draw.normal()))).backward()
+        turn_g.step()
+
+
+# %% [markdown]
+# Played for ten steps from the same start and with the same random numbers, it ends at the same weights as the package's `train_gan`, which adds only the running mean of the weights.
+
+
+# %%
+class Draw:
+    def __init__(self, seed):
+        self.source = torch.Generator().manual_seed(seed)
+
+    def rows(self, n):
+        return torch.randint(n, (64,), generator=self.source)
+
+    def normal(self):
+        return torch.empty(64, 16, dtype=torch.float64).normal_(generator=self.source)
+
+
+draw = Draw(0)
+made = mlp([16, 128, 128, 64], draw.source), nn.Sigmoid()
+G = nn.Sequential(*made).double()
+D_net = mlp([64, 128, 128, 1], draw.source, lambda: nn.LeakyReLU(0.2)).double()
+mlp([16, 128, 128, 64], draw.source)  # the package draws the mean's weights, too
+play(X.double(), G, D_net, draw, steps=10, gamma=1.0)
+same = train_gan(X.double(), 0, steps=10, output=nn.Sigmoid, average=0.0)
+for p, q in zip(G.parameters(), same.generator.parameters()):
+    torch.testing.assert_close(p, q, rtol=0, atol=1e-7)
+
+# %% [markdown]
 # The two networks of the picture were trained by the call below, on 1347 images, in two thousand steps of each player.
 # The generator's last module is a sigmoid, so that pixels stay in $[0, 1]$, and what is returned is a running mean of its weights, because the newest ones still circle around it {cite}`yazici2019`.
 #
@@ -423,15 +475,22 @@ real = evidence.results["test images"]["nearest"]
 share = np.array(models["GAN"]["least share"])
 Markdown(
     f"The test images' own median distance to the nearest training image is {real:.2f}, "
-    f"so the GAN copies nothing; its rarest class has {100 * share.min():.0f} to "
+    f"so the GAN does not simply repeat them; its rarest class has {100 * share.min():.0f} to "
     f"{100 * share.max():.0f} % of its images, where an even share would be 10."
 )
 
+# %%
+shares = {"test images": evidence.results["test images"]["class shares"]}
+shown = "Gaussian per class", "GAN", "copies without 8s", "GAN without R1"
+shares |= {name: models[name]["shares"] for name in shown}
+rows = [[name, *(f"{100 * v:.0f}" for v in share)] for name, share in shares.items()]
+table(["share of each digit (%), mean", *"0123456789"], rows)
+
 # %% [markdown]
-# Read the table from below and from above.
-# The GAN made all ten classes and copied nothing, and the running mean of its weights lowers its distance.
+# Read the tables from below and from above.
+# The GAN made all ten classes, though not quite in their shares, and does not repeat the training images; the running mean of its weights lowers its distance.
 # But one Gaussian per class is as good by the Fréchet distance, less easily told apart, and costs no training, so on data this small nobody needs a GAN.
-# Copies score best of all, a little noise on them costs nothing that this distance would see although it is the easiest thing to recognise, and a set in which every 8 is missing scores about like the GAN, because the distance sees a mean and a covariance and nothing else.
+# Copies score best of all, a little noise on them hardly costs them anything although a fresh discriminator recognises it at once, and a set in which every 8 is missing scores about like the GAN, because the distance sees a mean and a covariance and nothing else.
 #
 # The copies hold one more lesson.
 # A fresh discriminator cannot tell them from real images, although a generator that can only repeat 1347 pictures is as wrong as one can be: a bound that says nothing is not a proof of equality.
@@ -501,7 +560,7 @@ claim(
 
 # %% [markdown]
 # So the penalty is not what makes this GAN possible; it is what makes it forgiving, because it works over a wide range of rates where the bare game works at one.
-# The saturating loss, in the table above, does as well as the other one once the penalty is there, and noise on all images instead of the penalty did not help at the rate that was tried.
+# The saturating loss, in the table above, does as well as the other one once the penalty is there, and noise of size 0.1 on all images instead of the penalty did not help at the rate that was tried.
 #
 # ## Break it: a discriminator's loss of 1.386
 #
@@ -516,8 +575,8 @@ with torch.no_grad():
         float(discriminator_loss(g.discriminator(test), g.discriminator(f)))
         for g, f in ((gan, fakes), (dead, noise))
     )
-rows = [["γ = 1", f"{alive_loss:.2f}"], ["γ = 1,000,000", f"{dead_loss:.2f}"]]
-table(["GAN", "discriminator's loss, held out"], [*rows, ["2 log 2", "1.39"]])
+rows = [["γ = 1", f"{alive_loss:.1f}"], ["γ = 1,000,000", f"{dead_loss:.1f}"]]
+table(["GAN", "discriminator's loss, held out"], [*rows, ["2 log 2", "1.4"]])
 
 # %% [markdown]
 # How far away are the two, in the features of a classifier that is trained here?
@@ -533,11 +592,11 @@ good, bad = frechet_distance(good, reference), frechet_distance(bad, reference)
 own = np.array(evidence.results["own discriminator"])
 fresh = np.array(models["GAN"]["divergence at least"])
 claim(
-    "The dead discriminator's loss is 2 log 2 to 0.005, and its generator is more than "
+    "Both losses are 2 log 2 to 0.03, but the dead discriminator's generator is more than "
     "ten times as far away; and where the game's own discriminator proves a divergence "
     "below 0.02, a fresh one proves more than 0.3.",
     bool(
-        abs(dead_loss - 2 * np.log(2)) < 0.005
+        max(abs(v - 2 * np.log(2)) for v in (alive_loss, dead_loss)) < 0.03
         and bad > 10 * good
         and own.max() < 0.02
         and fresh.min() > 0.3
@@ -728,8 +787,8 @@ Markdown(
     f"The book's Fréchet distance takes {slower:.1f} times as long as the printed "
     f"formula with SciPy's square root on 64 features and {1 / level:.1f} times on 128, "
     "which is what its digits cost, and its GAN knows neither convolutions nor labels. "
-    f"A step of the game takes 1/{step:.1f} of a plain PyTorch loop's time, and the "
-    f"whole training {seconds:.0f} seconds on one thread."
+    f"A step of the game is {step:.1f} times as quick as in a plain PyTorch loop, and the "
+    f"whole training takes {seconds:.0f} seconds on one thread."
 )
 
 # %% tags=["hide-output"]

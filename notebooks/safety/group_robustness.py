@@ -320,7 +320,7 @@ claim(
 # %% [markdown]
 # With five seeds and groups of some 110 test images, differences of a few points cannot be told from chance, and may exist.
 # But nothing here pays for the game's extra parameter, and on the field's own benchmarks plain balancing was competitive, too {cite}`idrissi2022`.
-# The subsample gets there with about a tenth of the rows, and pays on the average.
+# The subsample gets there with about a tenth of the rows, and has the lowest average of the five.
 #
 # ## Break it: weights that fade
 #

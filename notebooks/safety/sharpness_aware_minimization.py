@@ -20,12 +20,12 @@
 # SAM: take the gradient at the worst point nearby, and see what it is worth when labels are wrong.
 #
 # In 2021 three researchers went through the test sets of ten benchmarks on which much of machine learning is judged, and estimated that more than three labels in a hundred are wrong, six in a hundred in ImageNet {cite}`northcutt2021`.
-# Training sets are checked less, so whoever trains on what people clicked, typed or were paid to label trains on errors.
+# Training sets come about in the same ways, so whoever trains on what people clicked, typed or were paid to label trains on errors, too.
 #
 # **Can the way in which you descend keep a network from learning them?**
 #
 # You need the answer because a large network can learn any labels by heart, the wrong ones included.
-# Sharpness-aware minimization is among the best-known remedies, it costs two gradients for each step, and it is simple enough to be tested against cheaper ones.
+# Sharpness-aware minimization is a well-known remedy, it costs two gradients for each step, and it is simple enough to be tested against cheaper ones.
 #
 # | At a glance | |
 # | :--- | :--- |
@@ -363,7 +363,7 @@ table(
 #
 # **Limits**: twice the cost of a step; labels that are wrong in a systematic way, such as one annotator who confuses two classes, look like right ones to it.
 #
-# **Who is harmed when it fails**: those about whom the labels are wrong most often, because a rare group with many wrong labels looks just like noise, and what resists noise then also resists learning about them.
+# **Who is harmed when it fails**: those about whom the labels are wrong most often, because a rare group with many wrong labels looks just like noise, and what resists noise may then resist learning about them, too.
 #
 # **In production** take `composer`'s or `pytorch_optimizer`'s SAM, and clean the labels first, for example with `cleanlab`.
 

@@ -248,13 +248,15 @@ def test_fgsm_is_its_equation():
     torch.testing.assert_close(found, expected, atol=2.4e-6, rtol=0)
 
 
-def test_a_euclidean_step_survives_gradients_whose_squares_are_zero():
+def test_a_euclidean_step_has_its_length_where_squares_of_gradients_are_zero():
     x, y = torch.full((1, 2), 0.5), torch.tensor([0])
     faint = Returns(lambda x: 1e-30 * x)
-    found = pgd(faint, x, y, 0.1, norm="l2", loss="margin")
-    expected = torch.tensor([[0.5 - 0.1 / 2**0.5, 0.5 + 0.1 / 2**0.5]])
-    # a few operations in float32 on numbers below 1
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    for step, length in ((0.05, 0.05), (0.4, 0.1)):
+        found = pgd(faint, x, y, 0.1, norm="l2", loss="margin", step=step, steps=1)
+        side = length / 2**0.5
+        expected = torch.tensor([[0.5 - side, 0.5 + side]])
+        # a few operations in float32 on numbers below 1
+        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 # The best point
@@ -480,6 +482,23 @@ def test_for_one_constant_it_is_adam_on_the_equation(c, kappa):
     assert bool(expected.isfinite().any())
     # 60 steps of some hundred operations, through a quotient by a small root
     torch.testing.assert_close(found.distance, expected, atol=1e-9, rtol=0)
+
+
+def test_the_constant_grows_tenfold_and_is_then_halved_between_its_bounds():
+    x, _ = images(dtype=torch.float64)
+    model = network(dtype=torch.float64).requires_grad_(False)
+    y = model(x).argmax(dim=1)
+    low, high = torch.zeros(40).double(), torch.full((40,), torch.inf).double()
+    c, best = torch.full((40,), 0.5).double(), torch.full((40,), torch.inf).double()
+    for _ in range(6):
+        length = by_adam(model, x, y, c, 0.0, 30)
+        ok = length.isfinite()
+        best = torch.minimum(best, length)
+        high, low = torch.where(ok, c, high), torch.where(ok, low, c)
+        c = torch.where(high.isinf(), 10 * c, (low + high) / 2)
+    found = carlini_wagner_l2(model, x, y, searches=6, steps=30, constant=0.5)
+    # as above
+    torch.testing.assert_close(found.distance, best, atol=1e-9, rtol=0)
 
 
 def test_where_nothing_is_found_the_image_comes_back_with_an_infinite_distance():

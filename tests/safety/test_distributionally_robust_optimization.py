@@ -10,6 +10,7 @@ from scipy.optimize import linprog, minimize_scalar
 from scipy.special import logsumexp, rel_entr
 from sklearn.linear_model import LogisticRegression
 
+from companion.safety import distributionally_robust_optimization as module
 from companion.safety.distributionally_robust_optimization import (
     chi2_weights,
     cvar_weights,
@@ -260,6 +261,19 @@ def test_a_radius_of_zero_is_the_mean_and_a_tiny_one_the_variance_form(worst):
         assert got.bound - got.value <= rounding(100, 3)
 
 
+@pytest.mark.parametrize("radius", [0.01, 0.5, 2.5])
+def test_a_search_that_is_cut_short_still_returns_a_bound(monkeypatch, radius):
+    x = np.random.default_rng(6).exponential(size=20)
+    exact = kl_weights(x, radius).value
+    for steps in (1, 2, 3):
+        # The name is looked up in the module before the builtins.
+        monkeypatch.setattr(module, "range", lambda _, n=steps: range(n), raising=False)
+        cut = kl_weights(x, radius)
+        assert cut.bound >= exact - rounding(160, x.max())
+        # What is missing shows in the certificate, in the first step for certain.
+        assert steps > 1 or abs(cut.bound - cut.value) > 1e-6
+
+
 def test_a_tail_of_less_than_one_sample_is_the_maximum():
     got = cvar_weights([1.0, 4.0, 4.0, 2.0], 0.9)
     np.testing.assert_array_equal(got.weights, [0, 0.5, 0.5, 0])
@@ -393,6 +407,47 @@ def test_the_robust_fit_is_certified_and_no_neighbour_is_better(radius):
             w = fit.coefficients + size * rng.normal(size=3)
             b = fit.intercept + size * rng.normal()
             assert worst_loss(X, y, w, b, radius) >= fit.bound - rounding(500, 1)
+
+
+def lopsided():
+    """Six ones in sixty, and one feature that is 1 in one of them and else 0."""
+    y = (np.arange(60) < 6).astype(int)
+    return (np.arange(60) == 0)[:, None].astype(float), y
+
+
+@pytest.mark.parametrize(
+    ("sample", "radius"),
+    [(data(), 1e-3), (data(), 0.05), (data(), 0.3), (lopsided(), 0.014)],
+)
+def test_a_fit_that_is_cut_short_still_returns_a_bound(monkeypatch, sample, radius):
+    best = wasserstein_logistic(*sample, radius)
+    for offset in (-2.0, -0.3, 0.3, 2.2):
+        for size in (0.0, 1.0, 10.0):
+
+            def cut(_A, theta, _epsilon, offset=offset, size=size):
+                last = np.arange(len(theta)) == len(theta) - 1
+                return np.where(last, theta + offset, size * theta)
+
+            with monkeypatch.context() as patched:
+                patched.setattr(module, "_newton", cut)
+                short = wasserstein_logistic(*sample, radius)
+            assert short.value >= best.value - rounding(500, 1)
+            assert short.bound <= best.value + rounding(500, 1)
+
+
+@pytest.mark.parametrize("radius", [1e-3, 0.05, 0.3])
+def test_newtons_method_needs_few_steps(monkeypatch, radius):
+    steps = []
+    solve = np.linalg.solve
+
+    def counted(*args):
+        steps.append(1)
+        return solve(*args)
+
+    monkeypatch.setattr(np.linalg, "solve", counted)
+    wasserstein_logistic(*data(), radius)
+    # Digits double with every step near the optimum; a wrong curvature adds one at a time.
+    assert 1 <= len(steps) <= 15
 
 
 def test_moving_one_point_far_attains_the_worst_case_in_the_limit():

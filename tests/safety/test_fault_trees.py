@@ -390,6 +390,8 @@ def test_the_sum_over_cut_sets_is_no_probability():
     assert (rare, lower) == (2.5, 0.0)
     assert upper == pytest.approx(1 - 0.5**5, abs=rounding(9, 1))
     assert cut_set_bounds([{"a"}], {"a": 1}).upper == 1.0
+    # More pairs than sets: the second Bonferroni bound says nothing, not less.
+    assert cut_set_bounds(sets, {f"e{i}": 0.9 for i in range(5)}).lower == 0.0
     assert cut_set_bounds([], {}) == (0.0, 0.0, 0.0)
 
 

@@ -267,6 +267,9 @@ def test_the_penalty_changes_neither_the_discriminator_nor_the_samples(mode):
         assert float(r1_penalty(D, x).detach()) > 0
     assert x.grad is None
     assert torch.equal(x, torch.ones(3, 4))
+    x = torch.ones(3, 4)
+    r1_penalty(D, x)
+    assert not x.requires_grad
 
 
 # The Fréchet distance
@@ -640,6 +643,11 @@ class TwoLogits(nn.Module):
         ),
         (lambda: optimal_discriminator_loss([], []), ValueError, "p must sum to 1"),
         (
+            lambda: optimal_discriminator_loss([0.5, 0.5001], [0.5, 0.5]),
+            ValueError,
+            "p must sum to 1",
+        ),
+        (
             lambda: optimal_discriminator_loss([np.nan], [1.0]),
             ValueError,
             "p must be finite",
@@ -688,6 +696,8 @@ class TwoLogits(nn.Module):
         (lambda: learn(learning_rate=0), ValueError, "learning_rate must lie"),
         (lambda: learn(average=1.0), ValueError, "average must lie"),
         (lambda: learn(hidden=8), TypeError, "hidden must list"),
+        (lambda: learn(loss="hinge"), TypeError, "loss must be callable"),
+        (lambda: learn(output=None), TypeError, "output must be callable"),
         (lambda: learn(hidden="64"), TypeError, "hidden must list"),
         (lambda: learn(hidden=(0,)), ValueError, "hidden must be at least 1"),
         (lambda: learn().sample(-1, torch.Generator()), ValueError, "count must be"),

@@ -138,6 +138,29 @@ def test_with_exact_draws_the_estimate_is_unbiased():
     assert not within(np.exp(-done.killed / n), p)  # e^(-K/N) is not
 
 
+@pytest.mark.parametrize("batch", [2, 5, 9])
+def test_several_that_die_at_once_leave_the_estimate_unbiased_in_fewer_steps(batch):
+    p, n, runs, calls = 1e-3, 10, 3000, []
+
+    def counted(x, level, rng):
+        calls.append(len(x))
+        return exact(x, level, rng)
+
+    start = rng(14).normal(size=(runs, n, 1))
+    done = splitting(first, start, counted, rng(15), norm.isf(p), moves=1, batch=batch)
+    assert within(done.probability, p)
+    assert done.reached.all()
+    assert sum(calls) == (done.evaluations - n).sum()
+    one = []
+
+    def single(x, level, rng):
+        one.append(len(x))
+        return exact(x, level, rng)
+
+    splitting(first, start, single, rng(15), norm.isf(p), moves=1)
+    assert len(calls) < len(one) * 1.3 / batch + 5
+
+
 def test_a_few_markov_moves_leave_the_variance_too_large_and_many_do_not():
     p, n, runs, d = 2.3e-4, 50, 100, 8
     law = -n * np.log(p)
@@ -433,6 +456,16 @@ START = np.zeros((2, 4, 1))
             lambda: splitting(first, START, normal_neighbour, rng(), moves=0),
             ValueError,
             "moves must",
+        ),
+        (
+            lambda: splitting(first, START, normal_neighbour, rng(), batch=4),
+            ValueError,
+            "batch must",
+        ),
+        (
+            lambda: splitting(first, START, normal_neighbour, rng(), batch=0),
+            ValueError,
+            "batch must",
         ),
         (
             lambda: splitting(first, START, normal_neighbour, rng(), smallest=0),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, optimize, sparse, stats
 
+from companion.safety import risk_assessment
 from companion.safety.risk_assessment import (
     TailFit,
     conditional_value_at_risk,
@@ -126,7 +127,8 @@ def test_weights_mean_the_same_as_repeating_a_loss(losses, a, seed):
 def test_a_loss_without_weight_counts_for_nothing():
     assert value_at_risk([1, 2, 900], 0.9, [0.5, 0.5, 0]) == 2
     assert conditional_value_at_risk([1, 2, 900], 0.9, [0.5, 0.5, 0]) == 2
-    assert value_at_risk([-900, 1, 2], 1e-12, [0, 0.5, 0.5]) == 1
+    for level in (1e-12, 1e-16):
+        assert value_at_risk([-900, 1, 2], level, [0, 0.5, 0.5]) == 1
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.99, 0.999])
@@ -255,6 +257,24 @@ def test_for_a_normal_law_the_portfolio_is_that_of_least_variance():
     )
 
 
+def test_the_gap_certifies_and_shows_weights_that_are_not_the_best(monkeypatch):
+    """With multipliers of another portfolio the bound stays and the gap is what was lost."""
+    R = random_returns(5)
+    best = minimum_cvar_portfolio(R, 0.9)
+    solver = risk_assessment.linprog
+
+    def spoiled(*args, **options):
+        solved = solver(*args, **options)
+        solved.ineqlin.marginals[:] = [-1.0, 0, 0, 0]
+        return solved
+
+    monkeypatch.setattr(risk_assessment, "linprog", spoiled)
+    worse = minimum_cvar_portfolio(R, 0.9)
+    np.testing.assert_array_equal(worse.weights, [1, 0, 0, 0])
+    assert worse.gap == pytest.approx(worse.cvar - best.cvar, abs=1e-6)
+    assert worse.gap > 0.1
+
+
 @pytest.mark.parametrize("scale", [1e-170, 1e170])
 def test_the_unit_of_the_returns_does_not_matter(scale):
     R = random_returns(1)
@@ -363,6 +383,16 @@ def test_a_uniform_law_is_held_at_the_boundary_and_called_irregular():
         for tiny in (1e-4, 1e-200, 0.0)
     ]
     assert unbounded[2] == np.inf or unbounded[1] > unbounded[0]
+
+
+@pytest.mark.parametrize(
+    ("shape", "regular"), [(-0.75, False), (-0.3, True), (0.2, True)]
+)
+def test_the_usual_theory_is_promised_above_minus_one_half_only(shape, regular):
+    fit = fit_generalized_pareto(pareto(shape, 1.0, 2000, seed=0), 0.0)
+    assert abs(fit.shape - shape) < 0.15
+    assert fit.shape > -1
+    assert fit.regular is regular
 
 
 def test_the_corner_is_the_uniform_law_up_to_the_largest():
