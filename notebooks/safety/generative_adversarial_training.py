@@ -659,7 +659,7 @@ evidence
 # > **Algorithm:** Adversarial Training using Generative Adversarial Networks (GANs)
 #
 # This page is that algorithm, as the literature has it.
-# The source's listing of it makes nothing adversarial.
+# The source's listing of it makes nothing adversarial, and [Listing 2, run and repaired](../source_listing_2.ipynb) shows why, line by line.
 #
 # ## References
 #
