@@ -155,6 +155,12 @@ def test_the_ratio_exceeds_one_for_a_label_below_the_third():
     assert float(dlr_loss(z, torch.tensor([3]))) == 4
 
 
+def test_no_difference_of_logits_overflows():
+    z = torch.tensor([[1.0, 0.0, 0.0, -1.0]], dtype=torch.float64)
+    for scale in (1.0, 1.5e308):  # twice that is no number of float64
+        assert float(dlr_loss(scale * z, torch.tensor([3]))) == 2
+
+
 def test_the_ratio_keeps_its_gradient_where_three_logits_tie():
     z = torch.tensor([[1.0, 1.0, 1.0, 0.0]], requires_grad=True)
     value = dlr_loss(z, torch.tensor([3]))
