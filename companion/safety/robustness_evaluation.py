@@ -65,8 +65,8 @@ def dlr_loss(logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
               \qquad\text{or}\qquad
               \frac{z_t - z_y}{z_{(1)} - \frac12 (z_{(3)} + z_{(4)})}.
 
-    It is positive exactly where another class has the larger logit, and at most 1 in its first form.  Where the
-    denominator is zero the numerator stands alone.
+    It is positive exactly where another class has the larger logit.  Where the denominator is zero the numerator
+    stands alone.
 
     Parameters
     ----------
