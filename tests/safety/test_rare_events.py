@@ -4,6 +4,8 @@ The seeds are fixed, so a test fails or passes for good; bounds on estimates are
 a correct estimate exceeds once in two million tests.
 """
 
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,20 @@ from companion.safety.rare_events import (
     uniform_neighbour,
 )
 from tests.rounding import EPS
+
+
+@pytest.fixture(autouse=True)
+def no_endless_loop():
+    """Splitting loops until its runs are done: a fault there must fail and not hang."""
+
+    def give_up(number, frame):
+        raise TimeoutError("the loop of splitting does not end")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def rng(seed: int = 0) -> np.random.Generator:
