@@ -173,7 +173,9 @@ table(["dark and light", "nats"], rows, digits=4)
 # Let $p$ be the density of the real data and $q$ that of the fakes, and let the discriminator return a **logit** $D(x)$, any real number, which says *real* with probability $\sigma(D) = 1 / (1 + e^{-D})$.
 # Its loss is the cross-entropy with real as 1 and fake as 0,
 #
-# $$L_D = \int p(x) \log\big(1 + e^{-D(x)}\big) + q(x) \log\big(1 + e^{D(x)}\big)\, dx .$$
+# $$L_D = \int p(x) \log\big(1 + e^{-D(x)}\big)\, dx$$
+#
+# $$+ \int q(x) \log\big(1 + e^{D(x)}\big)\, dx .$$
 #
 # At each $x$ for itself the derivative $-p\,\sigma(-D) + q\,\sigma(D)$ vanishes where $\sigma(D) = p / (p + q)$, that is at
 #
@@ -181,7 +183,11 @@ table(["dark and light", "nats"], rows, digits=4)
 #
 # Put it in, write $m = (p + q)/2$ for the mean of the two densities, and what is left is
 #
-# $$L_{D^*} = -\int p \log \frac{p}{2m} - \int q \log \frac{q}{2m} = 2 \log 2 - 2\,\mathrm{JS}(p, q), \qquad \mathrm{JS} = \tfrac12 \int p \log \frac{p}{m} + \tfrac12 \int q \log \frac{q}{m} .$$
+# $$L_{D^*} = -\int p \log \frac{p}{2m} - \int q \log \frac{q}{2m}$$
+#
+# $$= 2 \log 2 - 2\,\mathrm{JS}(p, q),$$
+#
+# $$\mathrm{JS} = \tfrac12 \int p \log \frac{p}{m} + \tfrac12 \int q \log \frac{q}{m} .$$
 #
 # The **Jensen-Shannon divergence** JS is 0 for equal densities and $\log 2$ for those that never meet.
 # In plain lines, with the integral as a sum over nodes of weight $w$:
@@ -260,7 +266,9 @@ claim(
 # It could play the discriminator's own game and lower $\log(1 - \sigma(D))$ on its fakes, or it can lower $-\log \sigma(D)$, which asks for the same thing: a higher $D$.
 # The two slopes in a logit are
 #
-# $$-\sigma(D) \quad\text{(saturating)}, \qquad -\sigma(-D) \quad\text{(non-saturating)},$$
+# $$-\sigma(D) \quad\text{(saturating)},$$
+#
+# $$-\sigma(-D) \quad\text{(non-saturating)},$$
 #
 # and the first is the second times $\sigma(D) / \sigma(-D) = e^{D}$.
 # A bad fake, which the discriminator is sure of, has a very negative $D$, so the first slope dies just where the generator has most to learn {cite}`goodfellow2014`.
@@ -297,9 +305,8 @@ np.testing.assert_allclose(loss_d, discriminator_loss(D, D - 1), rtol=1e-12)
 np.testing.assert_allclose(loss_g, generator_loss(D - 1), rtol=1e-12)
 far = torch.tensor([-800.0])
 rows = [["naive", f"{plain_losses(far, far)[1]:.0f}"]]
-table(
-    ["loss of a fake, D = -800", ""], [*rows, ["logits", f"{generator_loss(far):.0f}"]]
-)
+rows += [["logits", f"{generator_loss(far):.0f}"]]
+table(["loss of a fake, D = -800", "nats"], rows)
 
 # %%
 show_source(discriminator_loss, generator_loss)
@@ -441,7 +448,7 @@ printed = np.trace(unit + wider - 2 * sqrtm(unit @ wider).real)
 ours = gaussian_frechet_distance(zero, unit, zero, wider)
 rows = [["by hand, 8 (1e-9)²", "8.0e-18"], ["package", f"{ours:.1e}"]]
 assert abs(printed / 8e-18 - 1) > 0.9  # wrong by nine tenths at least
-table(["distance of nearly equal Gaussians", ""], rows)
+table(["nearly equal Gaussians", "distance"], rows)
 
 # %%
 show_source(frechet_distance)
@@ -470,7 +477,7 @@ header = [
 ]
 table(header, rows, digits=1)
 
-# %%
+# %% tags=["hide-input"]
 real = evidence.results["test images"]["nearest"]
 share = np.array(models["GAN"]["least share"])
 Markdown(
@@ -484,7 +491,7 @@ shares = {"test images": evidence.results["test images"]["class shares"]}
 shown = "Gaussian per class", "GAN", "copies without 8s", "GAN without R1"
 shares |= {name: models[name]["shares"] for name in shown}
 rows = [[name, *(f"{100 * v:.0f}" for v in share)] for name, share in shares.items()]
-table(["share of each digit (%), mean", *"0123456789"], rows)
+table(["mean share (%)", *"0123456789"], rows)
 
 # %% [markdown]
 # Read the tables from below and from above.
@@ -542,7 +549,7 @@ for row in sweep:
     low, high = min(row["frechet"]), max(row["frechet"])
     classes = f"{min(row['classes'])} to {max(row['classes'])}"
     rows.append([row["gamma"], row["rate"], f"{low:.1f} to {high:.1f}", classes])
-table(["γ", "learning rate", "Fréchet distance", "classes"], rows)
+table(["γ", "rate", "Fréchet distance", "classes"], rows)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 cell = {(row["gamma"], row["rate"]): np.array(row["frechet"]) for row in sweep}
