@@ -472,7 +472,8 @@ table(
 
 # %% [markdown]
 # These are samples of Student's law, whose truth is known, and the loss that is exceeded once in a thousand times.
-# With 500 losses the interval holds it less often than the ninety percent that it promises, and is almost as wide as the number itself; with 2000 the shortfall is within the noise of 60 samples.
+# With 500 losses the interval holds it less often than the ninety percent that it promises, and is almost as wide as the number itself.
+# With 2000 it comes nearer, and is still short: read such an interval as the least that you do not know.
 #
 # ## Break it: a failure that the sample has not seen
 #
