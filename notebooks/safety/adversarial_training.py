@@ -91,8 +91,8 @@ for shift, kind, colour in ((-0.2, "clean", "sky"), (0.2, "worst", "blue")):
     place = np.arange(len(names)) + shift
     axes.bar(place, mean, 0.38, yerr=spread, color=COLOURS[colour], label=kind)
 axes.set_xticks(range(len(names)), names)
-axes.set(ylabel="test images (%)", ylim=(0, 118))
-axes.legend(["plain images right", "survive every attack"], ncols=2, fontsize=9)
+axes.set(ylabel="test images (%)", ylim=(0, 130), yticks=range(0, 101, 20))
+axes.legend(["plain images right", "survive every attack"], loc="upper left")
 shown = evidence.results["shown"]
 pictures = right.subplots(len(shown["rows"]), 5)
 for i, row in enumerate(shown["rows"]):
@@ -170,7 +170,9 @@ claim(
 # Standard training lowers the loss $L$ of a network $f_\theta$ on the images as they are.
 # **Adversarial training** lowers it on the worst image within reach {cite}`madry2018`:
 #
-# $$\min_\theta \; \mathbb{E} \max_{x'} L\big(f_\theta(x'), y\big), \qquad \lVert x' - x \rVert_\infty \le \epsilon, \quad 0 \le x' \le 1.$$
+# $$\min_\theta \; \mathbb{E} \max_{x'} L\big(f_\theta(x'), y\big),$$
+#
+# $$\lVert x' - x \rVert_\infty \le \epsilon, \quad 0 \le x' \le 1.$$
 #
 # Here $\theta$ are the weights, $y$ is the label, $\mathbb{E}$ is the mean over the images, and the norm says that no pixel moves by more than $\epsilon$.
 # The inner maximum is approached by projected gradient steps: start at a random image in the box, step each pixel uphill by the sign of its slope, clip, repeat.
