@@ -504,7 +504,7 @@ def masking_report(
     with frozen(model):
         still = (_ascent(model, x, y, _each_cross_entropy)[1] == 0).flatten(1).all(1)
 
-    def fooled(attack: Attack, radius: float) -> Tensor:
+    def fooled(attack: Attack, radius: float) -> Tensor:  # numpydoc ignore=GL08
         tried = attack(model, x, y, radius, generator=generator)
         with frozen(model), torch.no_grad():
             return _lead(model, tried, y)[1]
