@@ -126,17 +126,22 @@ def fgsm(
     >>> fgsm(nn.Identity(), x, y, epsilon=0.1)
     tensor([[0.5000, 0.5000]])
     """
-    return pgd(
-        model,
-        x,
-        y,
-        epsilon,
-        step=epsilon,
-        steps=1,
-        loss=loss,
-        targeted=targeted,
-        best=False,
-    )
+    check_labelled_images(x, y)
+    objective = _objective(loss)
+    radius = _per_image("epsilon", epsilon, x)
+    here = x.detach().requires_grad_()
+    if not len(x):
+        return x.detach().clone()
+    with frozen(model):
+        logits = model(here)
+        _check_logits(logits, y)
+        losses = objective(logits, y)
+        _check_losses(losses, x)
+        (gradient,) = torch.autograd.grad(losses.sum(), here)
+    if bool(gradient.isnan().any()):
+        raise ValueError("model must have finite gradients, got NaN")
+    way = -gradient.sign() if targeted else gradient.sign()
+    return (x.detach() + radius * way).clamp_(0, 1)
 
 
 def pgd(

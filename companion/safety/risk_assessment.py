@@ -469,7 +469,7 @@ def _profile_slope(theta: ArrayLike, z: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = (logs - part).mean(axis=-1) / logs.mean(axis=-1)
         slope = (ratio - part.mean(axis=-1)) / theta
-    return np.where(theta == 0, (z @ z) / (2 * len(z) * mean) - mean, slope)
+    return np.where(theta == 0, (z @ z) / (2 * len(z) * mean) - mean, slope)  # type: ignore[no-any-return]
 
 
 def _check_fit(fit: TailFit) -> None:

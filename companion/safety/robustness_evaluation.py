@@ -31,6 +31,7 @@ __all__ = [
     "square_attack",
 ]
 
+Shape = tuple[int, int, int]
 Loss = str | Callable[[Tensor, Tensor], Tensor]
 # Called as attack(model, x, y, epsilon, generator=...); images in [0, 1], within epsilon of x.
 Attack = Callable[..., Tensor]
@@ -65,8 +66,8 @@ def dlr_loss(logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
               \qquad\text{or}\qquad
               \frac{z_t - z_y}{z_{(1)} - \frac12 (z_{(3)} + z_{(4)})}.
 
-    It is positive exactly where another class has the larger logit, and at most 1 in its first form.  Where the
-    denominator is zero the numerator stands alone.
+    It is positive exactly where another class has the larger logit.  Where the denominator is zero the numerator
+    stands alone.
 
     Parameters
     ----------
@@ -106,14 +107,8 @@ def dlr_loss(logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
     if target is not None:
         if target.dtype != y.dtype or target.shape != y.shape:
             raise ValueError(f"target must be like y, got {target!r:.60}")
-        if bool(((target < 0) | (target >= classes)).any()):
-            raise ValueError(
-                f"target must lie in 0 to {classes - 1}, got {target!r:.60}"
-            )
-        if bool((target == y).any()):
-            raise ValueError(
-                "target must differ from y, got an image aimed at its label"
-            )
+        if bool(((target < 0) | (target >= classes) | (target == y)).any()):
+            raise ValueError(f"target must lie in 0 to {classes - 1} and differ from y")
     # The ratio does not change with the scale, so take out the scale: no difference overflows or vanishes.
     scale = logits.detach().abs().amax(dim=1, keepdim=True)
     z = logits / torch.where(scale > 0, scale, 1.0)
@@ -192,8 +187,7 @@ def apgd(
     steps = check_integer("steps", steps, 1)
     named = {"cross_entropy": _each_cross_entropy, "margin": margin_loss}
     if not callable(loss) and loss not in named:
-        known = "'cross_entropy', 'margin' or a function"
-        raise ValueError(f"loss must be {known}, got {loss!r}")
+        raise ValueError(f"loss must be {' or '.join(named)} or a function: {loss!r}")
     objective = loss if callable(loss) else named[loss]
     if not len(x):
         return x.clone()
@@ -249,7 +243,7 @@ def square_attack(
     y: Tensor,
     epsilon: float,
     *,
-    image_shape: tuple[int, int, int] | None = None,
+    image_shape: Shape | None = None,
     queries: int = 500,
     share: float = 0.8,
     generator: torch.Generator,
@@ -318,8 +312,7 @@ def square_attack(
         margin, fooled = _lead(model, best.view(x.shape), y)
         for query in range(1, queries):
             left = (~fooled).nonzero().squeeze(1)
-            n = len(left)
-            if n == 0:
+            if not (n := len(left)):
                 break
             side = _side(share, query / queries, rows, columns)
             top = draw(rows - side + 1, (n, 1)).to(x.device)
@@ -332,8 +325,7 @@ def square_attack(
             trial = torch.where(window, torch.where(up, highest, lowest), now)
             # What stands there already would waste the query: then the other sign.
             same = (trial == now).flatten(1).all(dim=1).view(-1, 1, 1, 1)
-            other = torch.where(up, lowest, highest)
-            trial = torch.where(window & same, other, trial)
+            trial = torch.where(window & same, torch.where(up, lowest, highest), trial)
             value, wrong = _lead(model, trial.view(n, *x.shape[1:]), y[left])
             better = (value > margin[left]) | wrong
             best[left] = torch.where(better.view(-1, 1, 1, 1), trial, now)
@@ -348,7 +340,7 @@ def robust_accuracy(
     y: Tensor,
     epsilon: float,
     *,
-    image_shape: tuple[int, int, int] | None = None,
+    image_shape: Shape | None = None,
     attacks: Mapping[str, Attack] | None = None,
     generator: torch.Generator,
 ) -> RobustAccuracy:
@@ -402,13 +394,10 @@ def robust_accuracy(
     (0.5, ('apgd-ce', ''))
     """
     x, epsilon = _check_attack(x, y, epsilon, generator)
-    if not len(x):
-        raise ValueError("x must hold at least one image, got none")
     if attacks is None:
-        shape = _image_shape(x, image_shape)
+        square = partial(square_attack, image_shape=_image_shape(x, image_shape))
         attacks = {"apgd-ce": apgd, "apgd-margin": partial(apgd, loss="margin")}
-        attacks["apgd-targeted"] = _targeted
-        attacks["square"] = partial(square_attack, image_shape=shape)
+        attacks |= {"apgd-targeted": _targeted, "square": square}
     if not isinstance(attacks, Mapping):
         raise TypeError(f"attacks must map names to functions, got {attacks!r:.60}")
     fooled = _fooled_alike(model, x, y)
@@ -426,10 +415,8 @@ def robust_accuracy(
         fooled[left[hit]] = True
         for i in left[hit].tolist():
             broken_by[i] = name
-    survived = ~fooled
-    return RobustAccuracy(
-        float(survived.double().mean()), survived, tuple(broken_by), adversarial
-    )
+    share = float((~fooled).double().mean())
+    return RobustAccuracy(share, ~fooled, tuple(broken_by), adversarial)
 
 
 @dataclass(frozen=True)
@@ -454,7 +441,7 @@ def masking_report(
     y: Tensor,
     epsilon: float,
     *,
-    image_shape: tuple[int, int, int] | None = None,
+    image_shape: Shape | None = None,
     zero_gradient: float = 0.01,
     unlimited: float = 0.01,
     random_search: float = 0.01,
@@ -516,14 +503,11 @@ def masking_report(
     ('zero gradient',)
     """
     x, epsilon = _check_attack(x, y, epsilon, generator)
-    limits = {
-        "zero gradient": check_number("zero_gradient", zero_gradient, 0, 1),
-        "unlimited": check_number("unlimited", unlimited, 0, 1),
-        "random search": check_number("random_search", random_search, 0, 1),
-    }
-    shape = _image_shape(x, image_shape)
-    if not len(x):
-        raise ValueError("x must hold at least one image, got none")
+    limits = {"zero gradient": zero_gradient, "unlimited": unlimited}
+    limits["random search"] = random_search
+    for name, limit in limits.items():
+        check_number(name.replace(" ", "_"), limit, 0, 1)
+    square = partial(square_attack, image_shape=_image_shape(x, image_shape))
     right = ~_fooled_alike(model, x, y)
     if not bool(right.any()):
         raise ValueError("x must hold an image that the model names correctly")
@@ -532,12 +516,8 @@ def masking_report(
         slope = _ascent(model, x, y, _each_cross_entropy)[1]
 
     found = []
-    for attack, radius in (
-        (apgd, epsilon),
-        (_targeted, epsilon),
-        (partial(square_attack, image_shape=shape), epsilon),
-        (_targeted, 1.0),
-    ):
+    tries = (apgd, epsilon), (_targeted, epsilon), (square, epsilon), (_targeted, 1.0)
+    for attack, radius in tries:
         tried = attack(model, x, y, radius, generator=generator)
         with frozen(model), torch.no_grad():
             found.append(_lead(model, tried, y)[1])
@@ -559,9 +539,7 @@ def _check_attack(
     return x.detach(), check_number("epsilon", epsilon, 0)
 
 
-def _image_shape(
-    x: Tensor, image_shape: tuple[int, int, int] | None
-) -> tuple[int, int, int]:
+def _image_shape(x: Tensor, image_shape: Shape | None) -> Shape:
     """Channels, rows and columns of one image."""
     shape = x.shape[1:] if image_shape is None else image_shape
     sizes = [check_integer("image_shape", size, 1) for size in shape]
@@ -577,10 +555,7 @@ def _each_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def _ascent(
-    model: nn.Module,
-    at: Tensor,
-    y: Tensor,
-    objective: Callable[[Tensor, Tensor], Tensor],
+    model: nn.Module, at: Tensor, y: Tensor, objective: Callable[..., Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The objective of each image, its gradient, and whether the model is wrong."""
     at = at.detach().requires_grad_()
@@ -588,13 +563,9 @@ def _ascent(
     margin_loss(logits.detach(), y)  # refuses NaN and labels that are no class
     values = objective(logits, y)
     if values.shape != y.shape:
-        raise ValueError(
-            f"loss must return one number for each image, got {values!r:.60}"
-        )
+        raise ValueError(f"loss must return one number for each image: {values.shape}")
     if not values.requires_grad:
-        raise ValueError(
-            "model must be differentiable (square_attack needs no gradient)"
-        )
+        raise ValueError("model must be differentiable; square_attack needs no slope")
     (slope,) = torch.autograd.grad(values, at, torch.ones_like(values))
     if bool(slope.isnan().any()):
         raise ValueError("model must have finite gradients, got NaN")
@@ -609,6 +580,8 @@ def _lead(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def _fooled_alike(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Whether the model is wrong about each image; refused if it does not answer twice alike."""
+    if not len(x):
+        raise ValueError("x must hold at least one image, got none")
     with frozen(model), torch.no_grad():
         (lead, fooled), (again, _) = _lead(model, x, y), _lead(model, x, y)
     if bool(((lead - again).abs() > 1e-3 * lead.abs().max()).any()):
@@ -650,6 +623,4 @@ def _check_bounds(name: str, tried: object, x: Tensor, epsilon: float) -> None:
     far = float((tried - x).abs().max())
     allowed = far <= epsilon + 4 * torch.finfo(x.dtype).eps
     if not (allowed and tried.min() >= 0 and tried.max() <= 1):
-        raise ValueError(
-            f"{name!r} must stay within {epsilon:g} and [0, 1], moved {far:g}"
-        )
+        raise ValueError(f"{name!r} must stay within {epsilon:g} and [0, 1]: {far:g}")

@@ -68,7 +68,7 @@ figure_style()
 # ## The answer in a picture
 #
 # A vehicle misses an object if two of its three channels do: camera, lidar, radar.
-# Every channel has failures of its own, a few in a thousand; but camera and lidar hang on one power supply, and their networks learned from one training set.
+# Every channel has failures of its own, a few in a thousand; but camera and lidar hang on one power supply, and their networks learned from one training set, which may lack the object.
 #
 # **Guess before you look**: if you multiply the channels' probabilities as if they were independent, how far are you off?
 
@@ -189,7 +189,14 @@ def happens(gates, name, failed):
 
 
 # %% [markdown]
-# Then the equation is five lines, one event after the other.
+# The vehicle of the picture has four gates, and whatever is no gate is a basic event.
+
+# %%
+table(["gate", "kind", "inputs"], [[g, k, ", ".join(i)] for g, (k, i) in stack.items()])
+
+
+# %% [markdown]
+# Then the equation is a few lines, one event after the other.
 
 
 # %%
@@ -243,6 +250,7 @@ table(["minimal cut set", "probability"], rows)
 # $$\sum_i c_i - \sum_{i<j} P(C_i C_j) \;\le\; P \;\le\; 1 - \prod_i (1 - c_i) \;\le\; \sum_i c_i.$$
 #
 # The last one is the rare-event approximation, the one before it the minimal cut upper bound {cite}`esary1963`, and the first one tells you whether you may use them: where the pairs are small beside the sum, all four are close.
+# Where they are not, it falls below zero, and the package says zero.
 
 # %%
 rows = []
@@ -264,7 +272,7 @@ pairs_share = np.array(
 )
 claim(
     "Both approximations lie above the truth, and the sum exceeds it by no more than "
-    "the pairs' share of it says.",
+    "the sum over the pairs.",
     bool(
         (truth <= upper * (1 + 1e-9)).all()
         and (upper <= rare * (1 + 1e-9)).all()
@@ -309,7 +317,7 @@ table(["tree", "published", "ours"], rows)
 
 # %% [markdown]
 # The pressure tank differs in the eighth digit.
-# There the published number must be the one that is off, because ours is the sum over all 64 states of that tree, which you could do by hand.
+# Ours is the sum over all 64 states of that tree, which you could do by hand, so the published number is the one that is off.
 #
 # ## Real data: three classifiers that share what they find difficult
 #
@@ -332,7 +340,10 @@ for name, text in (("two", "two of three"), ("three", "all three")):
     for what in ("seen", "independent", "common cause"):
         values = models[f"{name}, {what}"]
         rows.append(
-            [f"{text}: {what}", *(100 * f(values) for f in (np.mean, np.min, np.max))]
+            [
+                f"{text}: {'counted' if what == 'seen' else what}",
+                *(100 * f(values) for f in (np.mean, np.min, np.max)),
+            ]
         )
 table(["wrong, in percent", "mean", "least", "most"], rows, digits=2)
 
@@ -360,7 +371,7 @@ claim(
 
 # %% [markdown]
 # They share no image, so what strikes them together is that some digits are hard for every model of this kind.
-# The beta factor gets the size right and the kind wrong, because here the cause is not all or nothing: there are digits that fool two of the three.
+# The beta factor gets the size roughly right and the kind wrong, because here the cause is not all or nothing: there are digits that fool two of the three.
 #
 # ## Break it: more copies against a common cause
 #
@@ -447,7 +458,7 @@ rows = [
 table(["tree", "events", "remainders, to a tenth"], rows)
 
 # %% [markdown]
-# Side by side, two thousand events are a trifle; far apart, every five pairs more cost thirty times as much.
+# Side by side, two thousand events are a trifle; far apart, each pair more about doubles the work.
 # The package gives up at a million remainders and says so; then put partners beside one another in the tree.
 #
 # > **Often believed, and wrong**
@@ -459,18 +470,19 @@ table(["tree", "events", "remainders, to a tenth"], rows)
 # > **It is a sum, and may exceed one.** It is close where the pairs of cut sets are rare beside the sum; the lower bound tells you.
 # >
 # > "The likeliest cause is the one to repair."
-# > **The one with the largest importance is.** In the vehicle above, six events are likelier than the training set, and they hardly matter.
+# > **Ask for its importance first.** In the vehicle above, six events are likelier than the training set, and they hardly matter.
 # >
 # > "A fourth copy makes it safer still."
 # > **Not below the common cause.** From the second or third copy on you pay for parts that fail together.
 #
 # **Strengths**: a tree is exact, it is read by people, it names what suffices, and it reaches probabilities that no test campaign can see.
+# Where a failure is no tree of events but a score that must be simulated, [Rare events](rare_events.ipynb) reaches them.
 #
 # **Limits**: it knows what you wrote down and no more; its events must be independent, so a common cause must be an event of its own; it has no time, no order and no repair, and this package's trees have no *not*.
 #
 # **Who is harmed when it fails**: passengers of a vehicle that was approved for two independent channels, because nobody asked what the two had in common, and whoever looks unlike anybody in the one training set.
 #
-# **In production** take a maintained tool: SCRAM reads the Open-PSA format, the R package FaultTree draws as well, and OpenTURNS has unions and intersections of events that are not binary.
+# **In production** take a tool of the trade: SCRAM reads the Open-PSA format, the R package FaultTree draws as well, and OpenTURNS has unions and intersections of events that are not binary.
 
 # %% [markdown]
 # ## Exercise 1: two monitors and one clock
@@ -498,6 +510,7 @@ def check_both_miss(attempt):
             down
         ),
         "The clock is missing.": m1 * m2,
+        "The clock alone is enough; you let all three fail.": s * m1 * m2,
         "If the clock is wrong, the monitors do not matter: do not count those cases "
         "twice.": s + m1 * m2,
         "If the clock is wrong, both miss for certain.": (1 - s) * m1 * m2,
@@ -541,15 +554,14 @@ def check_upper_bound(attempt):
     def bound(sets):
         return 1 - prod(1 - prod(p[e] for e in s) for s in sets)
 
-    kept = [{"a"}, {"b", "c"}, {"c", "d"}]
+    kept, dropped = [{"a"}, {"b", "c"}, {"c", "d"}], [{"a", "b"}, {"b", "c", "d"}]
+    missed = "That is the probability that no cut set is complete; take it from one."
     mistakes = {
         "Sets that contain another one are still counted.": bound(given),
-        "You kept the large sets and dropped the small ones.": bound(
-            [{"a", "b"}, {"b", "c", "d"}]
-        ),
+        "You kept the large sets and dropped the small ones.": bound(dropped),
+        "A set contains itself: compare with `<`, or nothing is left.": 0.0,
         "That is the rare-event sum.": sum(prod(p[e] for e in s) for s in kept),
-        "That is the probability that no cut set is complete; take it from one.": 1
-        - bound(kept),
+        missed: 1 - bound(kept),
     }
     check_answer(attempt(given, p), bound(kept), mistakes)
 
@@ -572,6 +584,7 @@ check_upper_bound(upper_bound_solution)
 #
 # *Medium, 15 minutes.*
 # Copies fail with probability $p$ each, of which the share $\beta$ is a common cause: it happens with probability $\beta p$ and fells all of them, and otherwise each fails by itself with probability $a = (1 - \beta) p / (1 - \beta p)$.
+# Both lie between zero and one.
 # Return the smallest number $n \ge 1$ of copies such that one more lowers the probability that all fail by less than a tenth of it.
 #
 # Hint: write $P(n)$ first, by conditioning on the common cause; then look for the first $n$ with $P(n + 1) > 0.9\, P(n)$.
@@ -584,22 +597,30 @@ def enough_copies(p, beta):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+def first_wasted(cases, parts):
+    """For every case the first copy to be wasted; parts: cause, a copy alone, and 1 - βp."""
+    found = []
+    for p, b in cases:
+        cause, alone, *left = parts(p, b, (1 - b) * p / (1 - b * p))
+        left = left[0] if left else 1 - cause
+        fail = [cause + left * alone**n for n in range(100)]
+        found.append(next(n for n in range(1, 99) if fail[n + 1] > 0.9 * fail[n]))
+    return found
+
+
 def check_enough_copies(attempt):
-    cases = [(0.1, 0.1), (0.3, 0.01)]
-
-    def first(cause, alone):
-        fail = [cause + (1 - cause) * alone**n for n in range(100)]
-        return next(n for n in range(1, 99) if fail[n + 1] > 0.9 * fail[n])
-
-    def own(p, b):
-        return (1 - b) * p / (1 - b * p)
-
-    right = [first(b * p, own(p, b)) for p, b in cases]
-    mistakes = {
+    cases = [(0.1, 0.1), (0.8, 0.5), (0.85, 0.4)]
+    right = first_wasted(cases, lambda p, b, a: (b * p, a))
+    wrong = {
+        "The common cause has probability βp, not β.": lambda p, b, a: (b, a),
+        "The copies' part lacks the factor 1 - βp.": lambda p, b, a: (b * p, a, 1),
+        "Alone a copy fails with a, not p.": lambda p, b, a: (b * p, p),
+        "a lacks its divisor 1 - βp.": lambda p, b, a: (b * p, (1 - b) * p),
+    }
+    mistakes = {reason: first_wasted(cases, parts) for reason, parts in wrong.items()}
+    mistakes |= {
         "One too many: that is the copy that is wasted.": [n + 1 for n in right],
-        "The common cause has probability βp, not β.": [
-            first(b, own(p, b)) for p, b in cases
-        ],
+        "Go on until one more copy lowers it by less than a tenth.": [1, 1, 1],
     }
     answers = [attempt(p, b) for p, b in cases]
     check_answer(None if None in answers else answers, right, mistakes)

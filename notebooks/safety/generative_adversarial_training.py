@@ -306,7 +306,7 @@ show_source(attacker_loss)
 #
 # The two explanations can be told apart.
 # Stop the classifier and let its own generator train on, for as long as before; if the classifier were robust, nothing would change.
-# Then start three fresh generators, with the same twenty passes each, and keep the strongest, and at last ask an ensemble of attacks.
+# Then start three fresh generators, with the same twenty passes each, and keep the strongest, and at last ask the [ensemble of attacks](robustness_evaluation.ipynb).
 
 # %%
 further = train_attacker(copy.deepcopy(opponent), network, X, y, 0.2, seed=7)
@@ -659,7 +659,7 @@ evidence
 # > **Algorithm:** Adversarial Training using Generative Adversarial Networks (GANs)
 #
 # This page is that algorithm, as the literature has it.
-# The source's listing of it makes nothing adversarial.
+# The source's listing of it makes nothing adversarial, and [Listing 2, run and repaired](../source_listing_2.ipynb) shows why, line by line.
 #
 # ## References
 #

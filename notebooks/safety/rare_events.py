@@ -102,19 +102,21 @@ right.legend(fontsize=9, ncol=2, loc="upper center", bbox_to_anchor=(0.5, -0.2))
 plt.show()
 
 # %% [markdown]
-# On the left, the attack finds a failing noise for nearly every image at a size at which a thousand uniform draws find one for about a quarter.
-# Splitting, which is random, too, finds one for four images in five, and it adds what the attack cannot say: *how rare* the failure is.
+# On the left, the attack finds a failing noise for nearly every image at a size at which a thousand uniform draws find none for most.
+# Splitting, which is random, too, finds one for most, and it adds what the attack cannot say: *how rare* the failure is.
 #
-# So random testing does not miss these failures because it is random, it misses them because a budget of a thousand does not reach down to them.
+# So what misses these failures is not chance itself.
+# It is a budget of a thousand, which does not reach down to them.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 same = [r for r in net["rows"] if r["size"] == 0.2]
 claim(
-    "At a size of 0.2 the attack finds a failure for at least 99 % of the images, and "
-    "1000 uniform draws find none for more than half; 1000 random corners see more than "
-    "twice as many as the uniform draws.",
+    "At a size of 0.2 the attack finds a failure for at least 98 % of the images, "
+    "splitting for three in four, and 1000 uniform draws find none for more than half; "
+    "1000 random corners see more than twice as many as the uniform draws.",
     bool(
-        min(r["attack"] for r in same) >= 0.99
+        min(r["attack"] for r in same) >= 0.98
+        and min(r["splitting reached"] for r in same) >= 0.75
         and max(r["uniform"] for r in same) < 0.5
         and all(r["corners"] > 2 * r["uniform"] for r in same)
     ),
@@ -235,14 +237,16 @@ for i in chosen:
     truth = norm.sf(beta[i])
     spread = split.probability.std() / np.sqrt(20)
     ratios.append((shifted / truth, abs(split.probability.mean() - truth) / spread))
-    rows.append(
-        [f"{np.log10(p):.1f}" for p in (truth, shifted, split.probability.mean())]
-    )
-table(["log10 of the truth", "importance sampling", "splitting, 20 runs"], rows)
+    found = [f"{np.log10(p):.1f}" for p in (truth, shifted, split.probability.mean())]
+    rows.append([*found, f"{split.evaluations.sum()}"])
+table(
+    ["log10 of the truth", "importance sampling", "splitting, 20 runs", "its scores"],
+    rows,
+)
 
 # %% [markdown]
 # Importance sampling used a thousand draws for each image, because the attack had told it where to look.
-# Splitting was told nothing.
+# Splitting was told nothing, and asked for as many scores as the last column says.
 # How does it find its way?
 #
 # ## Splitting: the last particle
@@ -250,12 +254,13 @@ table(["log10 of the truth", "importance sampling", "splitting, 20 runs"], rows)
 # Draw $N$ *particles* from the law of the inputs and look at the one with the lowest score.
 # Of the probability mass, about one part in $N$ lies below that score, so reaching the level above it has probability about $1 - 1/N$.
 # Kill that particle, put a copy of another one in its place, and let the copy walk a few steps without falling below the level.
-# Then all $N$ particles are draws *given* that the level is passed, and you can do it again.
+# If the copy walks far enough, all $N$ particles are draws *given* that the level is passed, and you can do it again.
 # If $K$ particles have been killed when all have reached the threshold,
 #
 # $$\hat p = \Big(1 - \frac1N\Big)^K.$$
 #
-# A step of the walk is $y = \sqrt{1 - h^2}\,x + h\,\xi$ with fresh normal $\xi$: it keeps the standard normal law, and a step below the level is refused.
+# A step of the walk is $y = \sqrt{1 - h^2}\,x + h\,\xi$ with fresh normal $\xi$ and a length $h$ that is drawn anew each time, from 0.1 to 1.
+# It keeps the standard normal law, and a step below the level is refused.
 
 
 # %%
@@ -322,13 +327,14 @@ ratio = {w["name"]: np.array(w["variance"]) / law["law"] for w in ways}
 mean = {w["name"]: np.mean(w["mean"]) / law["law"] for w in ways}
 claim(
     "Exact draws keep the Poisson law; five moves and twenty small moves leave the mean "
-    "right to 10 % but more than double the variance.",
+    "right to 10 %, but the variance is more than half as large again after five, and "
+    "more than four times as large after the small ones.",
     bool(
         abs(ratio["exact draws"].mean() - 1) < 0.25
         and abs(mean["exact draws"] - 1) < 0.02
         and all(
-            abs(mean[w] - 1) < 0.1 and ratio[w].mean() > 2
-            for w in ("5 moves", "20 small moves")
+            abs(mean[w] - 1) < 0.1 and ratio[w].mean() > least
+            for w, least in (("5 moves", 1.5), ("20 small moves", 4))
         )
     ),
     over="5 seeds of 100 runs, recorded",
@@ -352,7 +358,7 @@ rows = [
         ("square attack", "square", "1000"),
         ("random corners", "corners", "1000"),
         ("uniform draws", "uniform", "1000"),
-        ("extreme-value fit", "tail possible", "1000"),
+        ("extreme-value fit says possible", "tail possible", "1000"),
         ("splitting, to 1e-12", "splitting reached", f"{effort:.0f}"),
     )
 ]
@@ -507,9 +513,12 @@ table(["RP110", ""], rows)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 claim(
-    "On RP110 most runs of splitting see less than a tenth of the truth, so their "
-    "repeats agree with one another and not with it.",
-    bool((runs < truth / 10).mean() > 0.6),
+    "On RP110 most runs of splitting see less than a tenth of the truth, and most agree "
+    "with their median to a factor of ten, so agreement is no proof.",
+    bool(
+        (runs < truth / 10).mean() > 0.6
+        and (abs(np.log10(runs / np.median(runs))) < 1).mean() > 0.6
+    ),
     over="40 runs of 100 particles, about as many scores as openturns takes",
 )
 
@@ -537,14 +546,14 @@ table(["tied particles die", "estimate / truth"], rows, digits=2)
 # > **An error computed from the draws knows nothing of failures that no draw met.** Only another method, or another start, can tell.
 # >
 # > "The count of splitting is Poisson, so one run gives an interval."
-# > **With a walk of a few steps its variance is several times larger.** Take the interval from repeats.
+# > **With a walk of a few steps its variance is larger, and with one step many times.** Take the interval from repeats.
 # >
 # > "Extreme-value theory says that it cannot happen."
 # > **It says so for this sample, under a fitted tail.** Another sample of the same image may say otherwise.
 #
 # **Strengths**: both methods reach probabilities that no number of plain tests could, with a few thousand scores.
 #
-# **Limits**: they need a score that grows towards failure and a law of inputs. A probability under uniform noise is not the probability that somebody means harm, for whom only the worst case counts.
+# **Limits**: they need a score that grows towards failure and a law of inputs. Where known parts fail together, [a fault tree](fault_trees.ipynb) needs no draw at all. A probability under uniform noise is not the probability that somebody means harm, for whom only the worst case counts.
 #
 # **Who is harmed when it fails**: those who meet the one case in a million: a pedestrian at dusk in a coat that the simulator never drew, or the patient whose scan lies where nobody put a center.
 #
@@ -568,11 +577,12 @@ def tests_needed(p):
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_tests_needed(attempt):
     answers = [attempt(0.1), attempt(0.001)]
+    wrong = "That is 1/p: after so many tests it is still unseen with probability 37 %."
+    exact = [np.log(0.05) / np.log(1 - p) for p in (0.1, 0.001)]
     mistakes = {
-        "That is 1/p: after so many tests it is still unseen with probability 37 %.": [
-            10,
-            1000,
-        ],
+        wrong: [10, 1000],
+        "Round up to a whole number.": exact,
+        "Unseen must have the probability 0.05, not 0.95.": [1, 52],
         "That is the rule of three, which is a little too large.": [30, 3000],
         "One too few: round up.": [28, 2994],
     }
@@ -658,7 +668,9 @@ def check_plain_tests(attempt):
         "The relative error has a root; square both sides.": np.sqrt(right),
         "Use the natural logarithm.": 100 / (1e-6 * 6),
         "You multiplied by log(1/p) instead of dividing.": 100 / 1e-6 * np.log(1e6),
-        "That is the error of one plain failure, 1/p.": 1e6,
+        "That is 1/p, the tests that one failure takes.": 1e6,
+        "log(1/p) is positive, and log(p) is not.": -right,
+        "The 100 particles are missing.": right / 100,
     }
     check_answer(attempt(1e-6), right, mistakes, tolerance=1.0)
 
@@ -711,7 +723,16 @@ rows = [
     ]
     for r in solved
 ]
-table(["problem", "truth", "ours / truth", "openturns / truth", "scores"], rows)
+table(
+    [
+        "problem",
+        "truth",
+        "ours / truth ± spread",
+        "openturns / truth ± spread",
+        "scores",
+    ],
+    rows,
+)
 
 # %% tags=["hide-output"]
 evidence

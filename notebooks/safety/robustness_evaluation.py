@@ -124,10 +124,10 @@ def in_float64(model, x, y, epsilon, *, generator):
 
 
 ways = {
-    "untargeted, float32": {"it": apgd},
-    "untargeted, float64": {"it": in_float64},
-    "untargeted, rescaled by the attacker": {"it": partial(apgd, loss=standardised)},
-    "targeted": {
+    "cross-entropy, float32": {"it": apgd},
+    "cross-entropy, float64": {"it": in_float64},
+    "cross-entropy, rescaled": {"it": partial(apgd, loss=standardised)},
+    "targeted cross-entropy": {
         str(c): partial(apgd, steps=20, loss=partial(aimed, c)) for c in range(10)
     },
     "margin": {"it": partial(apgd, loss="margin")},
@@ -149,7 +149,7 @@ for (name, curve), colour, style in zip(reported.items(), colours, styles):
     axis.semilogx(factors, curve, style, color=COLOURS[colour], label=name, marker="o")
 axis.set(xlabel="factor of the logits", ylabel="accuracy under attack", ylim=(0, 1))
 axis.set_xticks(factors, [str(s) for s in factors])
-axis.legend(title="cross-entropy, but for the last", fontsize=9, loc="upper left")
+axis.legend(loc="upper left")
 plt.show()
 
 # %% [markdown]
@@ -170,7 +170,7 @@ claim(
     "what it says of the network as it was.",
     bool(
         (fooled > 0.85).all()
-        and reported["untargeted, float32"][-1] > 0.85
+        and reported["cross-entropy, float32"][-1] > 0.85
         and all(
             (np.abs(left[name]["100"] - left[name]["1"]) < 0.04).all()
             for name in steady
@@ -185,7 +185,9 @@ claim(
 # Let a network give its own class a logit that lies $g$ above the best other one.
 # Then the softmax gives the other class $e^{-g}$, very nearly, and the cross-entropy's gradient with respect to the logits is as small as that:
 #
-# $$-\log p_y = \log\big(1 + e^{-g}\big), \qquad \frac{\partial (-\log p_y)}{\partial g} = -\frac{e^{-g}}{1 + e^{-g}}.$$
+# $$-\log p_y = \log\big(1 + e^{-g}\big),$$
+#
+# $$\frac{\partial (-\log p_y)}{\partial g} = -\frac{e^{-g}}{1 + e^{-g}}.$$
 #
 # For $g = 2$ that is $-0.12$, and an attack knows where to go.
 # Multiply the logits by a hundred and $g$ becomes 200, and $e^{-200}$ is below the smallest number that float32 has.
@@ -225,8 +227,9 @@ claim(
 # The cure is a loss that does not go through the softmax.
 # With $z$ the logits, $y$ the label and $z_{(1)} \ge z_{(2)} \ge \dots$ the logits sorted, there are two:
 #
-# $$\text{margin} = \max_{j \ne y} z_j - z_y, \qquad
-# \text{DLR} = \frac{\max_{j \ne y} z_j - z_y}{z_{(1)} - z_{(3)}}.$$
+# $$\text{margin} = \max_{j \ne y} z_j - z_y,$$
+#
+# $$\text{DLR} = \frac{\max_{j \ne y} z_j - z_y}{z_{(1)} - z_{(3)}}.$$
 #
 # Both are positive exactly where the network is wrong.
 # The *difference of logits ratio* divides by another difference, so that neither a shift nor a factor of the logits changes it.
@@ -257,7 +260,7 @@ show_source(dlr_loss)
 # %%
 names = ["untargeted cross-entropy", "margin", "DLR", "targeted cross-entropy"]
 rows = [[n, *(100 * left[n][s].mean() for s in ("1", "10", "100"))] for n in names]
-table(["climbed", "survive (%): x 1", "x 10", "x 100"], rows, digits=1)
+table(["survive (%), logits times", "1", "10", "100"], rows, digits=1)
 
 # %% tags=["hide-input"]
 conv = {
@@ -312,8 +315,9 @@ show_source(square_attack)
 #
 # Attacks break different images, so let each of them try, and count an image as surviving only if it survives them all:
 #
-# $$\frac{1}{N} \sum_{i=1}^{N} \min_{a} \mathbf{1}\big[f(a(x_i)) = y_i\big]
-# \;\le\; \min_{a} \frac{1}{N} \sum_{i=1}^{N} \mathbf{1}\big[f(a(x_i)) = y_i\big].$$
+# $$\frac{1}{N} \sum_{i=1}^{N} \min_{a} \mathbf{1}\big[f(a(x_i)) = y_i\big]$$
+#
+# $$\le\; \min_{a} \frac{1}{N} \sum_{i=1}^{N} \mathbf{1}\big[f(a(x_i)) = y_i\big].$$
 #
 # The minimum stands *inside* the sum.
 # The right-hand side, the lowest of the averages, is what you get if you run three attacks and report the strongest.

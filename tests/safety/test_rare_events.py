@@ -4,6 +4,8 @@ The seeds are fixed, so a test fails or passes for good; bounds on estimates are
 a correct estimate exceeds once in two million tests.
 """
 
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,23 @@ from companion.safety.rare_events import (
     uniform_neighbour,
 )
 from tests.rounding import EPS
+
+
+@pytest.fixture(autouse=True)
+def no_endless_loop():
+    """Splitting loops until its runs are done: a fault there must fail and not hang."""
+    if not hasattr(signal, "setitimer"):  # Windows
+        yield
+        return
+
+    def give_up(number, frame):
+        raise TimeoutError("the loop of splitting does not end")
+
+    before = signal.signal(signal.SIGVTALRM, give_up)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 20)  # of computing: others do not count
+    yield
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    signal.signal(signal.SIGVTALRM, before)
 
 
 def rng(seed: int = 0) -> np.random.Generator:

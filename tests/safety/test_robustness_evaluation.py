@@ -115,7 +115,7 @@ def test_the_ratio_is_its_definition_on_sorted_logits(z):
             assert abs(got - gain / spread) < bound
 
 
-@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1.0, 1e170, 1e300])
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1.0, 1e170, 5e307])
 def test_the_ratio_does_not_see_the_scale_of_the_logits(scale):
     z = torch.randn(50, 5, generator=seeded(), dtype=torch.float64)
     y = torch.arange(50) % 5
@@ -153,6 +153,12 @@ def test_the_ratio_is_positive_exactly_where_the_model_is_wrong(z):
 def test_the_ratio_exceeds_one_for_a_label_below_the_third():
     z = torch.tensor([[4.0, 3.0, 2.0, -4.0]])
     assert float(dlr_loss(z, torch.tensor([3]))) == 4
+
+
+def test_no_difference_of_logits_overflows():
+    z = torch.tensor([[1.0, 0.0, 0.0, -1.0]], dtype=torch.float64)
+    for scale in (1.0, 1.5e308):  # twice that is no number of float64
+        assert float(dlr_loss(scale * z, torch.tensor([3]))) == 2
 
 
 def test_the_ratio_keeps_its_gradient_where_three_logits_tie():
@@ -193,7 +199,7 @@ def test_unfit_logits_labels_and_targets_are_refused():
             dlr_loss(z, bad)
         with pytest.raises(ValueError, match="target must lie in 0 to 4"):
             dlr_loss(z, y, bad)
-    with pytest.raises(ValueError, match="target must differ from y"):
+    with pytest.raises(ValueError, match="differ from y"):
         dlr_loss(z, y, torch.tensor([2, 1]))
     with pytest.raises(TypeError, match="y must hold int64"):
         dlr_loss(z, y.double())
@@ -291,6 +297,49 @@ def test_every_image_is_attacked_as_the_papers_algorithm_says(name, loss):
         torch.testing.assert_close(answer, found[i], **bound)
         halvings += round(math.log2(0.16 / eta))
     assert halvings > 12  # the branch that halves has been tried
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_step_is_halved_as_the_papers_algorithm_says_on_scripted_losses(seed):
+    """Losses and slopes are given, so that no rounding decides whether one has risen."""
+    n, steps = 40, 100
+    rising = torch.rand(steps + 1, n, generator=seeded(seed)) < 0.78
+    values = torch.where(rising, 1.0, -3.0).double().cumsum(dim=0)
+    values[50:] -= 40 * (torch.arange(n) % 2)  # half of them never find better again
+    signs = torch.randint(2, (steps + 1, n), generator=seeded(seed)) * 2.0 - 1
+    model = Watched(Apply(lambda x: torch.stack([x.sum(dim=1) + 9, 0 * x[:, 0]], 1)))
+
+    def scripted(logits, y):
+        turn, z = len(model.asked) - 1, logits[:, 0]
+        return values[turn] + signs[turn] * (z - z.detach())
+
+    x, y = torch.full((n, 4), 0.5, dtype=torch.float64), torch.zeros(n, dtype=int)
+    apgd(model, x, y, 0.25, steps=steps, loss=scripted, generator=seeded(seed))
+    asked = torch.stack(model.asked)
+    checks = [0, 22, 41, 57, 70, 80, 87, 93, 99]
+    low, high = box(x[0], 0.25)
+    stuck_once = 0
+    for i in range(n):
+        eta, at, before = 0.5, asked[0, i], asked[0, i]
+        best, peak, slope = float(values[0, i]), at, float(signs[0, i])
+        peak_slope, rises, then = slope, 0, (None, best)
+        for k in range(steps):
+            z = (at + eta * slope).clamp(low, high)
+            new = z if k == 0 else (at + (z - at) * 0.75 + (at - before) * 0.25)
+            before, at = at, new.clamp(low, high)
+            torch.testing.assert_close(at, asked[k + 1, i], rtol=0, atol=1e-12)
+            value, slope = float(values[k + 1, i]), float(signs[k + 1, i])
+            rises += value > float(values[k, i])
+            if value > best:
+                best, peak, peak_slope = value, at, slope
+            if k + 1 in checks:
+                few = rises <= 0.75 * (k + 1 - checks[checks.index(k + 1) - 1])
+                stuck = then == (eta, best)
+                stuck_once += stuck and not few
+                then, rises = (eta, best), 0
+                if few or stuck:
+                    eta, at, slope = eta / 2, peak, peak_slope
+    assert stuck_once > 0
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -708,6 +757,21 @@ def test_a_flag_is_raised_above_its_threshold_and_not_at_it():
         signs = report(PLANTED["rounded"](honest), x, y, zero_gradient=limit)
         assert signs.zero_gradient == 1
         assert ("zero gradient" in signs.flags) == raised
+
+
+def test_only_a_gradient_without_any_slope_counts_as_zero():
+    honest, x, y = linear()
+    deaf = Apply(lambda x: honest(x * (torch.arange(16) > 0)))  # to the first pixel
+    y = named(deaf, x)
+    assert report(deaf, x, y).zero_gradient == 0
+
+
+def test_a_wrong_image_is_in_no_share():
+    honest, x, y = linear()
+    wrong = y.clone()
+    wrong[:30] = (y[:30] + 1) % 5
+    # Where a sure network is wrong, its gradient is large.
+    assert report(PLANTED["sure"](honest), x, wrong, 0.0).zero_gradient > 0.9
 
 
 def test_each_threshold_belongs_to_its_own_sign():
