@@ -125,7 +125,7 @@ claim(
 # | no. | fault | how it shows |
 # | :--- | :--- | :--- |
 # | 1 | the generator is given a NumPy array | `TypeError` |
-# | 2 | the loss wants probabilities and gets logits | `RuntimeError`, from most seeds |
+# | 2 | the loss wants probabilities and gets logits | `RuntimeError`, from many seeds |
 # | 3 | a sample made has 2 numbers, a real one 4 | `RuntimeError` |
 # | 4 | real samples are labelled as made | silence |
 # | 5 | no made sample is ever labelled as made | silence, and fine losses |
@@ -268,7 +268,7 @@ listing = repaired(
 # So the perfect generator is the one that copies two of its inputs, and whoever has the noise needs no generator.
 #
 # Let there be something to learn: pairs of numbers with means 2 and $-1$ and standard deviations $\tfrac12$, as two sensors might give.
-# And let each step see 64 of them rather than one.
+# And let each step see 64 of them rather than one, so that 500 steps are enough for us.
 
 
 # %%
@@ -284,6 +284,7 @@ listing = repaired(
         "fake_label = torch.ones(1)": "fake_label = torch.ones(64, 1)",
         "real_label = torch.ones(1)": "real_label = torch.ones(64, 1)",
         "torch.zeros(1)": "torch.zeros(64, 1)",
+        "range(1000)": "range(500)",
     },
 )
 
@@ -300,14 +301,17 @@ spread = [sample.std(dim=0) for sample in made]
 
 # %% [markdown]
 # A GAN needs more than the right loss.
-# `train_gan` has a penalty on the discriminator's slope, no momentum, and a running mean of the generator's weights; it gets the same number of steps of the same size.
+# In `train_gan` the players take turns: the discriminator learns first, and then the generator meets it with new samples.
+# It has no momentum, and its discriminator has a second hidden layer.
+# Here it plays as many steps, but without the penalty and the running mean that it also has.
 
 # %%
 from companion.safety.generative_adversarial_networks import train_gan
 
 torch.manual_seed(0)
 pairs = data(2000)
-better = [train_gan(pairs, seed, steps=1000, batch=64) for seed in range(5)]
+bare = {"steps": 500, "batch": 64, "gamma": 0.0, "average": 0.0}
+better = [train_gan(pairs, seed, **bare) for seed in range(5)]
 draw = torch.Generator().manual_seed(1)
 samples = [gan.sample(1000, draw) for gan in better]
 spread_better = [sample.std(dim=0) for sample in samples]
@@ -315,15 +319,17 @@ spread_better = [sample.std(dim=0) for sample in samples]
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 claim(
     "In one of the two numbers the repaired listing's samples spread less than three "
-    "quarters as far as the data do; those of train_gan spread at least that far in both.",
+    "quarters as far as the data do; those of train_gan spread at least that far in both, "
+    "even without its penalty and its running mean.",
     max(float(s.min()) for s in spread)
     < 0.75 * 0.5
     < min(float(s.min()) for s in spread_better),
-    over="1000 samples each, 5 seeds, 1000 steps",
+    over="1000 samples each, 5 seeds, 500 steps",
 )
 
 # %% [markdown]
-# Which of the three it takes is a question for [the lesson on GANs](safety/generative_adversarial_networks.ipynb), where each is taken away in turn, and where you also meet a plain density that does better on real images than any of them.
+# So on two numbers it takes neither the penalty nor the running mean; which of the other differences it takes, this claim does not say.
+# On images of digits [the lesson on GANs](safety/generative_adversarial_networks.ipynb) takes away the penalty and the running mean, one at a time, and there you also meet a plain density that comes as close to real images as the GAN does.
 #
 # ### Fault 7: nothing is attacked, and nothing defended
 #
@@ -348,9 +354,9 @@ X, X_test = X.float(), X_test.float()
 
 
 # %%
-def classifier(loss, seed, epsilon=0.2):
+def classifier(loss, seed, epsilon=0.2, epochs=12):
     network = mlp([64, 128, 128, 10], torch.Generator().manual_seed(seed))
-    return adversarial_training(network, X, y, seed, loss, epsilon, epochs=20)
+    return adversarial_training(network, X, y, seed, loss, epsilon, epochs=epochs)
 
 
 def survives(network, epsilon=0.2):
@@ -360,10 +366,11 @@ def survives(network, epsilon=0.2):
 # %% [markdown]
 # The defence is trained on images that are changed by a single step, because that is quick.
 # The control is trained on images with random noise of the same size, so that you see whether *any* change of the images would have done.
+# An attacked image costs two gradients and a noisy one costs one, so the control gets twice as many epochs.
 
 # %%
 standard = [classifier(noise_loss, seed, epsilon=0.0) for seed in range(5)]
-noisy = [classifier(noise_loss, seed) for seed in range(5)]
+noisy = [classifier(noise_loss, seed, epochs=24) for seed in range(5)]
 defended = [classifier(fgsm_loss, seed) for seed in range(5)]
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}

@@ -23,6 +23,11 @@
       formula.tabIndex = wide ? 0 : -1;
       if (wide) edges(formula);
     }
+    for (const formula of article.querySelectorAll("div.math")) {
+      // One that just does not fit is set a little smaller before it scrolls.
+      formula.classList.remove("tight");
+      formula.classList.toggle("tight", formula.scrollWidth > formula.clientWidth + 1);
+    }
     for (const region of article.querySelectorAll(REGIONS)) {
       region.tabIndex = region.scrollWidth > region.clientWidth + 1 ? 0 : -1;
       edges(region);

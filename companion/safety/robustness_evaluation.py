@@ -31,7 +31,6 @@ __all__ = [
     "square_attack",
 ]
 
-Shape = tuple[int, int, int]
 Loss = str | Callable[[Tensor, Tensor], Tensor]
 # Called as attack(model, x, y, epsilon, generator=...); images in [0, 1], within epsilon of x.
 Attack = Callable[..., Tensor]
@@ -57,14 +56,12 @@ class RobustAccuracy:
     adversarial: Tensor  # (N, ...) what fooled the model, else x itself
 
 
-def dlr_loss(logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
+def dlr_loss(logits: Tensor, y: Tensor) -> Tensor:
     r"""Return the difference-of-logits ratio of each image: a margin that no rescaling of the logits changes.
 
-    With the logits sorted, :math:`z_{(1)} \ge z_{(2)} \ge \dots`, and a target class `t`,
+    With the logits sorted, :math:`z_{(1)} \ge z_{(2)} \ge \dots`,
 
-    .. math:: \frac{\max_{j \ne y} z_j - z_y}{z_{(1)} - z_{(3)}}
-              \qquad\text{or}\qquad
-              \frac{z_t - z_y}{z_{(1)} - \frac12 (z_{(3)} + z_{(4)})}.
+    .. math:: \frac{\max_{j \ne y} z_j - z_y}{z_{(1)} - z_{(3)}}.
 
     It is positive exactly where another class has the larger logit.  Where the denominator is zero the numerator
     stands alone.
@@ -72,11 +69,9 @@ def dlr_loss(logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
     Parameters
     ----------
     logits : (N, C) tensor of floats
-        ``C >= 3``, or ``C >= 4`` with a target.
+        At least three classes.
     y : (N,) tensor of int64
         Labels, 0 to C - 1.
-    target : (N,) tensor of int64, optional
-        The class that an attack aims at, other than `y`.
 
     Returns
     -------
@@ -86,12 +81,12 @@ def dlr_loss(logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
     Raises
     ------
     TypeError, ValueError
-        If there are too few classes, or a label or target is unfit.
+        If there are too few classes, or a label is unfit.
 
     References
     ----------
     Croce, F. and Hein, M. (2020). Reliable evaluation of adversarial robustness with an ensemble of diverse
-    parameter-free attacks. ICML. Equations 6 and 7.
+    parameter-free attacks. ICML. Equation 6.
 
     Examples
     --------
@@ -99,26 +94,15 @@ def dlr_loss(logits: Tensor, y: Tensor, target: Tensor | None = None) -> Tensor:
     >>> dlr_loss(logits, y), dlr_loss(100 * logits + 7, y)
     (tensor([-0.5000]), tensor([-0.5000]))
     """
-    needed = 3 if target is None else 4
     margin_loss(logits, y)  # refuses what does not fit
-    classes = logits.shape[1]
-    if classes < needed:
-        raise ValueError(f"logits must have at least {needed} classes, got {classes}")
-    if target is not None:
-        if target.dtype != y.dtype or target.shape != y.shape:
-            raise ValueError(f"target must be like y, got {target!r:.60}")
-        if bool(((target < 0) | (target >= classes) | (target == y)).any()):
-            raise ValueError(f"target must lie in 0 to {classes - 1} and differ from y")
+    if logits.shape[1] < 3:
+        raise ValueError(f"logits must have at least 3 classes, got {logits.shape[1]}")
     # The ratio does not change with the scale, so take out the scale: no difference overflows or vanishes.
     scale = logits.detach().abs().amax(dim=1, keepdim=True)
     z = logits / torch.where(scale > 0, scale, 1.0)
-    top = z.topk(needed, dim=1).values
-    if target is None:
-        gain, spread = margin_loss(z, y), top[:, 0] - top[:, 2]
-    else:
-        gain = (z.gather(1, target[:, None]) - z.gather(1, y[:, None])).squeeze(1)
-        spread = top[:, 0] - (top[:, 2] + top[:, 3]) / 2
-    return gain / torch.where(spread > 0, spread, 1.0)
+    top = z.topk(3, dim=1).values
+    spread = top[:, 0] - top[:, 2]
+    return margin_loss(z, y) / torch.where(spread > 0, spread, 1.0)
 
 
 def apgd(
@@ -156,7 +140,7 @@ def apgd(
         Gradients, besides the one at the random start.  It ends early once every image is fooled.
     loss : {"cross_entropy", "margin"} or callable
         What is raised: a name, or a function of (logits, y) that returns one loss for each image, such as
-        `dlr_loss`.  To aim at classes `t`, ``lambda logits, y: dlr_loss(logits, y, t)``; an image that becomes
+        `dlr_loss`.  To aim at classes `t`, ``lambda logits, y: -margin_loss(logits, t)``; an image that becomes
         any wrong class is fooled all the same.
     generator : torch.Generator
         Draws the start.
@@ -187,7 +171,8 @@ def apgd(
     steps = check_integer("steps", steps, 1)
     named = {"cross_entropy": _each_cross_entropy, "margin": margin_loss}
     if not callable(loss) and loss not in named:
-        raise ValueError(f"loss must be {' or '.join(named)} or a function: {loss!r}")
+        known = "'cross_entropy', 'margin' or a function"
+        raise ValueError(f"loss must be {known}, got {loss!r}")
     objective = loss if callable(loss) else named[loss]
     if not len(x):
         return x.clone()
@@ -243,7 +228,7 @@ def square_attack(
     y: Tensor,
     epsilon: float,
     *,
-    image_shape: Shape | None = None,
+    image_shape: tuple[int, int, int] | None = None,
     queries: int = 500,
     share: float = 0.8,
     generator: torch.Generator,
@@ -312,7 +297,8 @@ def square_attack(
         margin, fooled = _lead(model, best.view(x.shape), y)
         for query in range(1, queries):
             left = (~fooled).nonzero().squeeze(1)
-            if not (n := len(left)):
+            n = len(left)
+            if n == 0:
                 break
             side = _side(share, query / queries, rows, columns)
             top = draw(rows - side + 1, (n, 1)).to(x.device)
@@ -325,7 +311,8 @@ def square_attack(
             trial = torch.where(window, torch.where(up, highest, lowest), now)
             # What stands there already would waste the query: then the other sign.
             same = (trial == now).flatten(1).all(dim=1).view(-1, 1, 1, 1)
-            trial = torch.where(window & same, torch.where(up, lowest, highest), trial)
+            other = torch.where(up, lowest, highest)
+            trial = torch.where(window & same, other, trial)
             value, wrong = _lead(model, trial.view(n, *x.shape[1:]), y[left])
             better = (value > margin[left]) | wrong
             best[left] = torch.where(better.view(-1, 1, 1, 1), trial, now)
@@ -340,7 +327,7 @@ def robust_accuracy(
     y: Tensor,
     epsilon: float,
     *,
-    image_shape: Shape | None = None,
+    image_shape: tuple[int, int, int] | None = None,
     attacks: Mapping[str, Attack] | None = None,
     generator: torch.Generator,
 ) -> RobustAccuracy:
@@ -394,10 +381,13 @@ def robust_accuracy(
     (0.5, ('apgd-ce', ''))
     """
     x, epsilon = _check_attack(x, y, epsilon, generator)
+    if not len(x):
+        raise ValueError("x must hold at least one image, got none")
     if attacks is None:
-        square = partial(square_attack, image_shape=_image_shape(x, image_shape))
+        shape = _image_shape(x, image_shape)
         attacks = {"apgd-ce": apgd, "apgd-margin": partial(apgd, loss="margin")}
-        attacks |= {"apgd-targeted": _targeted, "square": square}
+        attacks["apgd-targeted"] = _targeted
+        attacks["square"] = partial(square_attack, image_shape=shape)
     if not isinstance(attacks, Mapping):
         raise TypeError(f"attacks must map names to functions, got {attacks!r:.60}")
     fooled = _fooled_alike(model, x, y)
@@ -415,8 +405,10 @@ def robust_accuracy(
         fooled[left[hit]] = True
         for i in left[hit].tolist():
             broken_by[i] = name
-    share = float((~fooled).double().mean())
-    return RobustAccuracy(share, ~fooled, tuple(broken_by), adversarial)
+    survived = ~fooled
+    return RobustAccuracy(
+        float(survived.double().mean()), survived, tuple(broken_by), adversarial
+    )
 
 
 @dataclass(frozen=True)
@@ -429,7 +421,7 @@ class MaskingReport:
     ('zero gradient',)
     """
 
-    flags: tuple[str, ...]  # those above their thresholds; none proves nothing
+    flags: tuple[str, ...]  # those above the threshold; none proves nothing
     zero_gradient: float  # share whose cross-entropy has a gradient of exactly zero
     unlimited: float  # survives a gradient attack that may change any pixel to anything
     random_search: float  # broken by the square attack, but by no gradient attack
@@ -441,10 +433,8 @@ def masking_report(
     y: Tensor,
     epsilon: float,
     *,
-    image_shape: Shape | None = None,
-    zero_gradient: float = 0.01,
-    unlimited: float = 0.01,
-    random_search: float = 0.01,
+    image_shape: tuple[int, int, int] | None = None,
+    threshold: float = 0.01,
     generator: torch.Generator,
 ) -> MaskingReport:
     r"""Look for three signs that a model hides its gradients instead of being robust.
@@ -455,7 +445,7 @@ def masking_report(
     - survives a gradient attack with :math:`\varepsilon = 1`, which may turn any image into any other;
     - is broken by random squares, but by no gradient attack with the same :math:`\varepsilon`?
 
-    A share above its threshold is a flag.  Honest models can raise one and masked models none, so a flag is a
+    A share above the threshold is a flag.  Honest models can raise one and masked models none, so a flag is a
     reason to attack again, and silence is no reason to stop.
 
     Parameters
@@ -470,15 +460,15 @@ def masking_report(
         Largest change of a pixel.
     image_shape : (int, int, int), optional
         Channels, rows and columns of one image; needed where `x` is flattened.
-    zero_gradient, unlimited, random_search : float
-        Thresholds in [0, 1]; the defaults were set on honest nets of handwritten digits.
+    threshold : float
+        In [0, 1]; the default was set on honest nets of handwritten digits.
     generator : torch.Generator
         Given to the attacks.
 
     Returns
     -------
     MaskingReport
-        The three shares, and the names of those above their thresholds.
+        The three shares, and the names of those above the threshold.
 
     Raises
     ------
@@ -503,29 +493,27 @@ def masking_report(
     ('zero gradient',)
     """
     x, epsilon = _check_attack(x, y, epsilon, generator)
-    limits = {"zero gradient": zero_gradient, "unlimited": unlimited}
-    limits["random search"] = random_search
-    for name, limit in limits.items():
-        check_number(name.replace(" ", "_"), limit, 0, 1)
+    threshold = check_number("threshold", threshold, 0, 1)
     square = partial(square_attack, image_shape=_image_shape(x, image_shape))
+    if not len(x):
+        raise ValueError("x must hold at least one image, got none")
     right = ~_fooled_alike(model, x, y)
     if not bool(right.any()):
         raise ValueError("x must hold an image that the model names correctly")
     x, y = x[right], y[right]
     with frozen(model):
-        slope = _ascent(model, x, y, _each_cross_entropy)[1]
+        still = (_ascent(model, x, y, _each_cross_entropy)[1] == 0).flatten(1).all(1)
 
-    found = []
-    tries = (apgd, epsilon), (_targeted, epsilon), (square, epsilon), (_targeted, 1.0)
-    for attack, radius in tries:
+    def fooled(attack: Attack, radius: float) -> Tensor:  # numpydoc ignore=GL08
         tried = attack(model, x, y, radius, generator=generator)
         with frozen(model), torch.no_grad():
-            found.append(_lead(model, tried, y)[1])
-    untargeted, targeted, searched, far = found
-    still = (slope == 0).flatten(1).all(dim=1)
-    signs = (still, ~far, searched & ~untargeted & ~targeted)
+            return _lead(model, tried, y)[1]
+
+    climbed = fooled(apgd, epsilon) | fooled(_targeted, epsilon)
+    signs = still, ~fooled(_targeted, 1.0), fooled(square, epsilon) & ~climbed
     shares = [float(sign.double().mean()) for sign in signs]
-    flags = [n for n, share in zip(limits, shares, strict=True) if share > limits[n]]
+    names = ("zero gradient", "unlimited", "random search")
+    flags = [n for n, share in zip(names, shares, strict=True) if share > threshold]
     return MaskingReport(tuple(flags), *shares)
 
 
@@ -539,7 +527,9 @@ def _check_attack(
     return x.detach(), check_number("epsilon", epsilon, 0)
 
 
-def _image_shape(x: Tensor, image_shape: Shape | None) -> Shape:
+def _image_shape(
+    x: Tensor, image_shape: tuple[int, int, int] | None
+) -> tuple[int, int, int]:
     """Channels, rows and columns of one image."""
     shape = x.shape[1:] if image_shape is None else image_shape
     sizes = [check_integer("image_shape", size, 1) for size in shape]
@@ -555,7 +545,10 @@ def _each_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
 
 
 def _ascent(
-    model: nn.Module, at: Tensor, y: Tensor, objective: Callable[..., Tensor]
+    model: nn.Module,
+    at: Tensor,
+    y: Tensor,
+    objective: Callable[[Tensor, Tensor], Tensor],
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The objective of each image, its gradient, and whether the model is wrong."""
     at = at.detach().requires_grad_()
@@ -563,9 +556,13 @@ def _ascent(
     margin_loss(logits.detach(), y)  # refuses NaN and labels that are no class
     values = objective(logits, y)
     if values.shape != y.shape:
-        raise ValueError(f"loss must return one number for each image: {values.shape}")
+        raise ValueError(
+            f"loss must return one number for each image, got {values!r:.60}"
+        )
     if not values.requires_grad:
-        raise ValueError("model must be differentiable; square_attack needs no slope")
+        raise ValueError(
+            "model must be differentiable (square_attack needs no gradient)"
+        )
     (slope,) = torch.autograd.grad(values, at, torch.ones_like(values))
     if bool(slope.isnan().any()):
         raise ValueError("model must have finite gradients, got NaN")
@@ -580,8 +577,6 @@ def _lead(model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 def _fooled_alike(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
     """Whether the model is wrong about each image; refused if it does not answer twice alike."""
-    if not len(x):
-        raise ValueError("x must hold at least one image, got none")
     with frozen(model), torch.no_grad():
         (lead, fooled), (again, _) = _lead(model, x, y), _lead(model, x, y)
     if bool(((lead - again).abs() > 1e-3 * lead.abs().max()).any()):
@@ -623,4 +618,6 @@ def _check_bounds(name: str, tried: object, x: Tensor, epsilon: float) -> None:
     far = float((tried - x).abs().max())
     allowed = far <= epsilon + 4 * torch.finfo(x.dtype).eps
     if not (allowed and tried.min() >= 0 and tried.max() <= 1):
-        raise ValueError(f"{name!r} must stay within {epsilon:g} and [0, 1]: {far:g}")
+        raise ValueError(
+            f"{name!r} must stay within {epsilon:g} and [0, 1], moved {far:g}"
+        )

@@ -255,6 +255,7 @@ for g, axis in enumerate(axes):
     axis.imshow(train.X[train.group == g][0].reshape(8, 8), cmap="gray")
     axis.set(xticks=[], yticks=[], title=names[g])
     axis.title.set_fontsize(10)
+    axis.spines[:].set(visible=True, color=COLOURS["grey"])
 plt.show()
 
 # %% [markdown]
@@ -282,7 +283,7 @@ rows = [
     [n, worst[n].mean(), worst[n].min(), worst[n].max(), average[n].mean()]
     for n in worst
 ]
-table(["accuracy (%)", "worst group", "least", "most seed", "average"], rows, digits=0)
+table(["accuracy (%)", "worst group", "least", "most", "average"], rows, digits=0)
 
 # %% [markdown]
 # Is one remedy better than another?
@@ -390,7 +391,7 @@ claim(
 #
 # **Who is harmed when it fails**: those whose group was not on the list, such as the patients of a third hospital, and those in a group so small that nobody measured its accuracy.
 #
-# **In production** a sampler of your data loader (`torch.utils.data.WeightedRandomSampler`) is all that balancing needs; Fairlearn's `MetricFrame` reports each group.
+# **In production** a sampler of your data loader (`WeightedRandomSampler` in `torch.utils.data`) is all that balancing needs; Fairlearn's `MetricFrame` reports each group.
 
 # %% [markdown]
 # ## Exercise 1: weights for rows

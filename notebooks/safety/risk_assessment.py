@@ -95,7 +95,8 @@ for (name, curve), colour, line in zip(
     left.loglog(far, curve, line, color=COLOURS[colour], label=name)
 ranked = np.sort(sample)[::-1]
 seen = ranked >= threshold
-left.loglog(ranked[seen], (np.arange(500) + 1)[seen] / 500, ".", color=COLOURS["red"])
+rank = (np.arange(500) + 1)[seen] / 500
+left.loglog(ranked[seen], rank, ".", color=COLOURS["red"], label="the 500 losses")
 left.set(xlabel="loss", ylabel="probability to exceed it", ylim=(1e-5, 0.2))
 left.set_xticks([2, 5, 10, 20], ["2", "5", "10", "20"])
 left.minorticks_off()
@@ -196,8 +197,9 @@ table(["level", "value at risk", "CVaR"], rows, digits=2)
 # Let $L$ be the loss and $\alpha$ the level.
 # Then
 #
-# $$\mathrm{VaR}_\alpha = \min\{x : P(L \le x) \ge \alpha\}, \qquad
-#   \mathrm{CVaR}_\alpha = \frac{1}{1 - \alpha} \int_\alpha^1 \mathrm{VaR}_p \, dp .$$
+# $$\mathrm{VaR}_\alpha = \min\{x : P(L \le x) \ge \alpha\},$$
+#
+# $$\mathrm{CVaR}_\alpha = \frac{1}{1 - \alpha} \int_\alpha^1 \mathrm{VaR}_p \, dp .$$
 #
 # The integral walks through the worst levels, and where it starts in the middle of a loss it takes only a part of that loss along.
 # On a sample that is a sum over the worst losses, the last of them cut.
@@ -287,8 +289,9 @@ claim(
 # Then the weights of least CVaR are a linear program, as {cite:t}`rockafellar2000` found for portfolios.
 # Written from the other side it says: somebody reweights the cases against you, but gives none more than $1 / ((1 - \alpha) n)$,
 #
-# $$\min_{w} \mathrm{CVaR}_\alpha(\text{loss of } w) = \max_{q} \min_j \sum_i q_i\, \ell_{ij},
-#   \qquad 0 \le q_i \le \frac{1}{(1 - \alpha)\, n}, \quad \sum_i q_i = 1,$$
+# $$\min_{w} \mathrm{CVaR}_\alpha(\text{loss of } w) = \max_{q} \min_j \sum_i q_i\, \ell_{ij},$$
+#
+# $$0 \le q_i \le \frac{1}{(1 - \alpha)\, n}, \quad \sum_i q_i = 1,$$
 #
 # where $\ell_{ij}$ is the loss of model $j$ on case $i$.
 # It is a program with one row for each model, and the multipliers of its rows are the weights.
@@ -391,8 +394,9 @@ np.testing.assert_allclose(plain_fit(over), [fit.shape, fit.scale], rtol=0, atol
 # %% [markdown]
 # With $k$ of $n$ losses above the threshold, the fitted tail answers for all levels above $1 - k/n$:
 #
-# $$\mathrm{VaR}_\alpha = u + \frac{\sigma}{\xi}\Big(\Big(\frac{n}{k}(1 - \alpha)\Big)^{-\xi} - 1\Big),
-#   \qquad \mathrm{CVaR}_\alpha = \frac{\mathrm{VaR}_\alpha + \sigma - \xi u}{1 - \xi},$$
+# $$\mathrm{VaR}_\alpha = u + \frac{\sigma}{\xi}\Big(\Big(\frac{n}{k}(1 - \alpha)\Big)^{-\xi} - 1\Big),$$
+#
+# $$\mathrm{CVaR}_\alpha = \frac{\mathrm{VaR}_\alpha + \sigma - \xi u}{1 - \xi},$$
 #
 # the second one only if $\xi < 1$, because a heavier tail has no mean.
 # For shapes below $-1$ the likelihood has no bound, and up to $-1/2$ its usual theory fails {cite}`smith1985`; the package's fit stops at $-1$ and says when it is in the irregular range.
@@ -490,7 +494,7 @@ for seed in range(200):
         tail = fit_generalized_pareto(x, value_at_risk(x, 0.9))
         quiet.append(float(tail_probability(tail, 99)))
 rows = [["truth", f"{1 / 2000:.0e}"], ["the median fit", f"{np.median(quiet):.0e}"]]
-table(["probability of a loss above 99", ""], rows)
+table(["a loss above 99", "probability"], rows)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 claim(

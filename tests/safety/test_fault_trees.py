@@ -535,6 +535,14 @@ def test_an_impossible_top_event_has_no_importance():
         importance(GOOD, {"a": 0, "b": 0}, "top")
 
 
+def test_two_events_need_five_nodes():
+    # The two answers, each event by itself, and both.
+    tree, p = {"top": ("and", ["a", "b"])}, {"a": 0.5, "b": 0.5}
+    assert top_event_probability(tree, p, "top", most_nodes=5) == 0.25
+    with pytest.raises(RuntimeError, match="more than 4 nodes"):
+        top_event_probability(tree, p, "top", most_nodes=4)
+
+
 def test_trees_that_outgrow_the_limits_are_refused_and_not_waited_for():
     """Pairs whose halves are asked far apart: the order from left to right is the worst."""
     n = 40

@@ -49,6 +49,12 @@ def test_a_level_that_is_a_whole_number_of_losses_is_met_exactly(n):
         assert value_at_risk(x, j / n, np.full(n, 1 / n)) == j
 
 
+def test_the_rounding_of_thousands_of_weights_does_not_move_the_value_at_risk():
+    n = 3000
+    for j in range(1, n, 60):
+        assert value_at_risk(np.arange(1, n + 1), j / n, np.full(n, 1 / n)) == j
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_value_at_risk_is_numpys_inverted_distribution_function(seed):
     rng = np.random.default_rng(seed)
