@@ -321,7 +321,9 @@ claim(
 # Instead of asking what a given $\epsilon$ can do, ask how little is enough.
 # Carlini and Wagner {cite}`carlini2017` minimise
 #
-# $$\lVert x' - x \rVert_2^2 + c\,\big(\kappa - m(x')\big)_+, \qquad x' = \tfrac12 (\tanh w + 1),$$
+# $$\lVert x' - x \rVert_2^2 + c\,\big(\kappa - m(x')\big)_+,$$
+#
+# $$x' = \tfrac12 (\tanh w + 1),$$
 #
 # where $m$ is the lead of the best wrong logit, positive once the image is misclassified, and $(\cdot)_+$ is zero for a negative argument; $\kappa$ is the lead that you ask for, here 0.
 # The detour through $\tanh$ keeps every pixel between 0 and 1 whatever $w$ is, so that Adam can run freely.
@@ -332,7 +334,7 @@ nearest = carlini_wagner_l2(net, test[:100], label[:100])
 fooled = margin_loss(net(nearest.images), label[:100]) > 0
 middle = f"{nearest.distance.median():.1f}"
 rows = [["found", int(fooled.sum())], ["median length", f"about {middle}"]]
-table(["Carlini-Wagner, 100 images", ""], rows)
+table(["Carlini-Wagner", "100 images"], rows)
 
 # %%
 show_source(carlini_wagner_l2)

@@ -247,7 +247,9 @@ table(["minimal cut set", "probability"], rows)
 # Two events suffice alone, although the design promises that two channels must fail.
 # From the cut sets alone, with $c_i$ the product of the probabilities in set $i$, come the shortcuts of the picture:
 #
-# $$\sum_i c_i - \sum_{i<j} P(C_i C_j) \;\le\; P \;\le\; 1 - \prod_i (1 - c_i) \;\le\; \sum_i c_i.$$
+# $$\sum_i c_i - \sum_{i<j} P(C_i C_j) \;\le\; P,$$
+#
+# $$P \;\le\; 1 - \prod_i (1 - c_i) \;\le\; \sum_i c_i.$$
 #
 # The last one is the rare-event approximation, the one before it the minimal cut upper bound {cite}`esary1963`, and the first one tells you whether you may use them: where the pairs are small beside the sum, all four are close.
 # Where they are not, it falls below zero, and the package says zero.
@@ -293,7 +295,7 @@ claim(
 found = importance(stack, p, "object missed")
 order = sorted(found, key=lambda e: -found[e].fussell_vesely)
 rows = [[e, f"{p[e]:.0e}", *found[e]] for e in order]
-table(["event", "probability", "Birnbaum", "Fussell-Vesely"], rows, digits=3)
+table(["event", "p", "Birnbaum", "Fussell-Vesely"], rows, digits=3)
 
 # %% [markdown]
 # The training set is behind most of the missed objects, although every other cause but the power is likelier.
@@ -392,7 +394,7 @@ rows = [
     [n, *(f"{all_copies_fail(n, beta):.1e}" for beta in (0, 0.01, 0.1))]
     for n in (1, 2, 3, 4, 8)
 ]
-table(["copies", "independent", "β = 0.01", "β = 0.1"], rows)
+table(["copies", "β = 0", "β = 0.01", "β = 0.1"], rows)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 floors = np.array(
@@ -659,7 +661,7 @@ Markdown(
     f"On trees of a dozen events the book is slower than the sum over all states in NumPy, by up to "
     f"{1 / min(rows_):.1f} times, because building a diagram costs more than adding up 256 numbers; at 15 events it is "
     f"{max(rows_):.1f} times quicker. It has no *not*, no time and no file format, which the tools of the trade have. "
-    f"10 000 samples in OpenTURNS take {drawn:.0f} times as long; 100 000 of them, of the vehicle with events ten times "
+    f"10,000 samples in OpenTURNS take {drawn:.0f} times as long; 100,000 of them, of the vehicle with events ten times "
     f"as likely, said {seen_['simulated']:.4f} ± {seen_['standard error']:.4f} where {seen_['exact']:.4f} is exact."
 )
 

@@ -105,7 +105,7 @@ axes.legend(ncols=3, loc="upper center")
 plt.show()
 
 # %% [markdown]
-# Read the grey bars alone and the first classifier is by far the safest; read the red ones and it is defenceless.
+# Read *own* alone, the grey bars, and the first classifier is by far the safest; read *worst* and it is defenceless.
 # The two searches on the right tell you less flattering things about themselves, and they are the ones that helped.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -235,7 +235,7 @@ rows = [
     [label, after.get(name, "0"), span(attack["0.1"][name]), span(attack["0.2"][name])]
     for name, label in names.items()
 ]
-table(["attack", "gradients per image", "accuracy left, 0.1", "0.2"], rows)
+table(["attack", "gradients per image", "left (%) at 0.1", "left (%) at 0.2"], rows)
 
 # %% [markdown]
 # The table shows the mean over five classifiers with the lowest and the highest, in percent; one test image is 0.22.
@@ -428,7 +428,7 @@ rows = [
     ]
     for row in forms
 ]
-table(["form", "rate", "accuracy left (%)", "saturated (%)"], rows)
+table(["form", "rate", "left (%)", "saturated (%)"], rows)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 by = {(row["form"], row["rate"]): np.array(row["accuracy"]) for row in forms}

@@ -146,7 +146,7 @@ rows = [
 ]
 table(["2 % less content: what falls", "by (%)"], rows, digits=1)
 
-# %%
+# %% tags=["hide-input"]
 Markdown(f"Profit is {100 * profit(nominal.x, 0, 0) / sold:.1f} % of the sales.")
 
 # %% [markdown]
@@ -155,7 +155,9 @@ Markdown(f"Profit is {100 * profit(nominal.x, 0, 0) / sold:.1f} % of the sales."
 # Take one constraint, $a_1 x_1 + a_2 x_2 \le b$, with both coefficients equal to one and each of them off by at most $0.1$.
 # For the plan $x = (3, -2)$ nature makes the first coefficient larger and the second one *smaller*, because a negative amount of less is more:
 #
-# $$1.1 \cdot 3 + 0.9 \cdot (-2) = 1.5 = \underbrace{3 - 2}_{\text{nominal}} + 0.1 \cdot (|3| + |-2|).$$
+# $$1.1 \cdot 3 + 0.9 \cdot (-2) = 1.5$$
+#
+# $$= \underbrace{3 - 2}_{\text{nominal}} + 0.1 \cdot (|3| + |-2|).$$
 #
 # So the worst case adds the deviation times the *size* of each variable.
 # If only one coefficient may be off, nature picks the one that hurts most, and the sum is $1 + 0.1 \cdot 3 = 1.3$.
@@ -178,7 +180,9 @@ table(["how many may be off", "worst coefficients", "worst sum"], rows, digits=2
 # Let the program minimise $c \cdot x$ under $A x \le b$, and let each $A_{ij}$ be off by at most $D_{ij}$.
 # By what you just saw, all constraints hold for all coefficients exactly if
 #
-# $$\sum_j A_{ij} x_j + \sum_j D_{ij} |x_j| \le b_i \quad\text{for every row } i.$$
+# $$\sum_j A_{ij} x_j + \sum_j D_{ij} |x_j| \le b_i$$
+#
+# for every row $i$.
 #
 # The absolute value is no obstacle, because a second set of variables $y$ with $-y \le x \le y$ can stand for it: nothing gains from a $y$ larger than $|x|$.
 # The cautious program is again linear, and an ordinary solver takes it.
@@ -294,7 +298,9 @@ claim(
 # Bertsimas and Sim let at most $\Gamma$ coefficients of a row be off at the same time, so nature spends its budget on the largest $D_{ij}|x_j|$.
 # That is a maximum inside a constraint, and linear programming duality turns it into
 #
-# $$\min_{z,\,p \,\ge\, 0}\ \Gamma z + \sum_j p_j \quad\text{with } z + p_j \ge D_j\, |x_j|:$$
+# $$\min_{z,\,p \,\ge\, 0}\ \Gamma z + \sum_j p_j$$
+#
+# $$\text{with } z + p_j \ge D_j\, |x_j|:$$
 #
 # $z$ is the price of one more error, and $p_j$ is what an error costs beyond that price.
 # A minimum inside a constraint may simply be written into the program.
@@ -319,7 +325,7 @@ table(
         "budget Γ",
         "promised (%)",
         "missed (%)",
-        "a box missed as often (%)",
+        "box (%)",
         "equal shares (%)",
     ],
     rows,
@@ -378,7 +384,7 @@ table(["residual norm", ""], rows, digits=4)
 # Set the gradient of the right-hand side to zero, and you find an old acquaintance.
 # As long as neither $w$ nor the residual is zero,
 #
-# $$X^\top (Xw - y) + \lambda w = 0 \quad\text{with}\quad \lambda = r\,\frac{|Xw - y|}{|w|},$$
+# $$X^\top (Xw - y) + \lambda w = 0, \quad \lambda = r\,\frac{|Xw - y|}{|w|},$$
 #
 # which is *ridge regression*, with a penalty that depends on its own solution.
 # So you may solve it by turns.
@@ -476,7 +482,7 @@ rows = [
     [f"{r['budget']:.0f}", 100 * r["bound"], missed[i], together[i]]
     for i, r in enumerate(budgets)
 ]
-table(["budget Γ", "bound (%)", "independent (%)", "together (%)"], rows, digits=1)
+table(["budget Γ", "bound (%)", "apart (%)", "together (%)"], rows, digits=1)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 claim(

@@ -567,17 +567,9 @@ def out_of_reach(logits, y, factor):
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_out_of_reach(attempt):
-    z = [
-        [150, 0, 1],
-        [12, 0, 1],
-        [1, 7, 0],
-        [9, 1, 8],
-        [-5, 0, 1],
-        [1, 0, 0.5],
-        [2, 0, 1],
-        [3, 2, 1],
-        [4, 3, 2],
-    ]
+    first = [150, 12, 1, 9, -5, 1, 2, 3, 4]
+    second, third = [0, 0, 7, 1, 0, 0, 0, 2, 3], [1, 1, 0, 8, 1, 0.5, 1, 1, 2]
+    z = torch.tensor([first, second, third]).T  # nine images, three classes
     y, factor = torch.tensor([0, 0, 1, 0, 2, 0, 0, 0, 0]), 20.0
     mistakes = {
         "The gap grows with the factor, too.": 1 / 9,
@@ -586,7 +578,7 @@ def check_out_of_reach(attempt):
         "A large logit is not a large gap: subtract the best other one.": 4 / 9,
         "These are the images that the attack can still reach.": 6 / 9,
     }
-    check_answer(attempt(torch.tensor(z), y, factor), 3 / 9, mistakes)
+    check_answer(attempt(z, y, factor), 3 / 9, mistakes)
 
 
 check_out_of_reach(out_of_reach)
@@ -629,15 +621,13 @@ def check_break_wobble(attempt):
         if (images - x).abs().max() > 0.1 + 1e-6:
             return 2.0
         tried = {"it": lambda *_, **__: images[model(x).argmax(dim=1) == y]}
-        return robust_accuracy(
-            model, x, y, 0.1, attacks=tried, generator=seeded()
-        ).accuracy
+        found = robust_accuracy(model, x, y, 0.1, attacks=tried, generator=seeded())
+        return found.accuracy
 
     climbed = left_by(apgd(model, x, y, 0.1, generator=seeded()))
     expected = left_by(apgd(plain, x, y, 0.1, generator=seeded()))
     mistakes = {
-        "Too many survive: you climbed the slope of the wobble, which points anywhere. "
-        "Climb the network inside.": climbed,
+        "You climbed the wobble's slope, which points anywhere: climb inside.": climbed,
         "That leaves as many as no attack at all.": left_by(x),
         "Some pixel has moved by more than epsilon.": 2.0,
     }
