@@ -192,11 +192,7 @@ np.testing.assert_allclose(
 #
 # $$n_{\text{eff}} = \frac{1}{\sum_i q_i^2} \;\ge\; \frac{n}{1 + \rho}.$$
 #
-<<<<<<< HEAD
-# That is why the dashed curve had to be on top: its set holds *all* weights of that size, those of the other two adversaries among them.
-=======
 # That is why the chi-squared curve had to be on top: its set holds *all* weights of that size, those of the other two adversaries among them.
->>>>>>> main
 # The worst ones are $q_i \propto (\ell_i - \eta)_+$, where $x_+$ is $x$ if positive and else $0$, because nothing aligns better with the losses at a given length.
 # The threshold $\eta$ is then the only unknown.
 
