@@ -557,15 +557,12 @@ def check_shortage(attempt):
     other = amounts * np.where(np.arange(8) % 2, -1, 1)
     terms = 0.001 / 23.387405 * coefficients * np.array([amounts, other])
     right, signed = np.abs(terms[:, :-1]).sum(axis=1), terms[:, :-1].sum(axis=1)
-    turned = (
-        "The terms were added with their signs, but each moves in the worse direction."
-    )
+    turned = "The terms were added with their signs; each moves in the worse direction."
     mistakes = {
         "A fall is asked for, as a positive number.": -right,
         "The last coefficient is exact; it cannot move.": np.abs(terms).sum(axis=1),
         turned: signed,
         turned + " The size of the sum is too late.": np.abs(signed),
-        turned + " And a fall is positive.": -signed,
         "Divide by what the constraint demands.": right * 23.387405,
     }
     answer = attempt(coefficients, amounts, 0.001)
@@ -661,11 +658,9 @@ def check_worst_change(attempt):
         * np.outer(u, w)
         / np.linalg.norm(w),
     }
-    for sign in (1, -1):
-        along = sign * 0.5 * np.outer(y, w) / np.linalg.norm(y) / np.linalg.norm(w)
-        mistakes[f"It points along {'-' * (sign < 0)}y; the residual has to grow."] = (
-            along
-        )
+    along = 0.5 * np.outer(y, w) / np.linalg.norm(y) / np.linalg.norm(w)
+    mistakes["It points along y; the residual has to grow."] = along
+    mistakes["It points against y; the residual has to grow."] = -along
     check_answer(attempt(w, X, y, 0.5), right, mistakes)
 
 
