@@ -100,6 +100,7 @@ for seed in range(5):
 plt.plot([], color=COLOURS["blue"], label="discriminator's loss")
 plt.plot([], "o", color=COLOURS["red"], label="share told right")
 plt.xlabel("epoch")
+plt.ylabel("loss, and share")
 plt.ylim(0, 1)
 plt.legend()
 plt.show()
@@ -215,7 +216,7 @@ trained = [last_losses(listing, seed) for seed in range(5)]
 
 # %% tags=["hide-input"]
 table(
-    ["seed", "generator's loss", "discriminator's loss", "far points called real"],
+    ["seed", "generator", "discriminator", "far points called real"],
     [
         [
             str(seed),
