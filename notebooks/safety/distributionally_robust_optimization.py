@@ -15,7 +15,7 @@
 # ---
 
 # %% [markdown]
-# # Distributionally robust optimisation
+# # Distributionally robust optimization
 #
 # CVaR, chi-squared and Kullback-Leibler weights: the worst mean of a sample; and a Wasserstein ball, where the points themselves move.
 #
