@@ -1,4 +1,4 @@
-r"""Distributionally robust optimisation: the worst weights of a sample, and the worst shift of its points.
+r"""Distributionally robust optimization: the worst weights of a sample, and the worst shift of its points.
 
 A mean loss gives every sample the weight `1/n`.  The distributionally robust loss gives the sample the worst
 weights of a set around those, :math:`\max_{q \in \mathcal{Q}} q \cdot \ell`.  For the three usual sets, the cap

@@ -1,7 +1,7 @@
 r"""Group robustness: group DRO, which learns the weights of groups, and the plain baselines beside it.
 
 A mean over the data is a mean over its large groups.  Three remedies weigh the groups alike: weights, balanced
-batches, and a subsample in which all groups are equally large.  Group distributionally robust optimisation (group
+batches, and a subsample in which all groups are equally large.  Group distributionally robust optimization (group
 DRO) instead plays a game: the weights of the groups climb towards the group that is worst off, and the model
 descends on the weighted loss.  For a convex model the game has a value, and weak duality says how far away it is.
 """

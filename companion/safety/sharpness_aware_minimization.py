@@ -91,11 +91,11 @@ def sam_step(
     learning = [p for p in held if p.requires_grad]
     before = [buffer.clone() for buffer in model.buffers()]
     try:
-        value, gradients = _loss_and_gradients(closure, learning)
+        value, gradients, length = _loss_and_gradients(closure, learning)
         after = [buffer.clone() for buffer in model.buffers()]
         if rho > 0:
-            with _moved(learning, gradients, rho):
-                _, gradients = _loss_and_gradients(closure, learning)
+            with _moved(learning, gradients, length, rho):
+                _, gradients, _ = _loss_and_gradients(closure, learning)
     except BaseException:
         _put(model, before)
         raise
@@ -153,9 +153,9 @@ def sharpness(model: nn.Module, closure: Closure, rho: float) -> float:
     learning = [p for p in model.parameters() if p.requires_grad]
     before = [buffer.clone() for buffer in model.buffers()]
     try:
-        here, gradients = _loss_and_gradients(closure, learning)
-        with _moved(learning, gradients, rho):
-            there, _ = _loss_and_gradients(closure, learning)
+        here, gradients, length = _loss_and_gradients(closure, learning)
+        with _moved(learning, gradients, length, rho):
+            there, _, _ = _loss_and_gradients(closure, learning)
     finally:
         _put(model, before)
     return there - here
@@ -163,8 +163,8 @@ def sharpness(model: nn.Module, closure: Closure, rho: float) -> float:
 
 def _loss_and_gradients(
     closure: Closure, learning: list[nn.Parameter]
-) -> tuple[float, list[torch.Tensor]]:
-    """The loss and its gradients, without touching ``.grad``; what is not used has gradient zero."""
+) -> tuple[float, list[torch.Tensor], float]:
+    """The loss, its gradients and their length, without touching ``.grad``; what is not used has gradient zero."""
     if not learning:
         raise ValueError("model must have parameters that require gradients, got none")
     with torch.enable_grad():
@@ -173,41 +173,49 @@ def _loss_and_gradients(
             raise TypeError(f"closure must return one loss, got {loss!r:.60}")
         if not loss.requires_grad:
             raise ValueError("closure must return a loss that depends on the model")
-        found = torch.autograd.grad(loss.sum(), learning, allow_unused=True)
+        found = torch.autograd.grad(loss, learning, allow_unused=True)
     gradients = [
-        torch.zeros_like(p) if g is None else g.detach()
+        torch.zeros_like(p) if g is None else g
         for p, g in zip(learning, found, strict=True)
     ]
-    # One number that is not finite if any is.
-    largest = [g.abs().max() for g in gradients if g.numel()]
-    size = torch.stack([*largest, loss.detach().abs().reshape(())]).max()
-    if not math.isfinite(size):
+    value, length = float(loss.detach()), _length(gradients)
+    # The length is not finite if a gradient is not, but its squares may overflow, too.
+    if not math.isfinite(value + length) and not (
+        math.isfinite(value) and all(bool(g.isfinite().all()) for g in gradients)
+    ):
         raise ValueError("closure must return a finite loss with finite gradients")
-    return float(loss.detach()), gradients
+    return value, gradients, length
 
 
 @contextmanager
 def _moved(
-    learning: list[nn.Parameter], gradients: list[torch.Tensor], rho: float
+    learning: list[nn.Parameter],
+    gradients: list[torch.Tensor],
+    length: float,
+    rho: float,
 ) -> Iterator[None]:
     """The parameters `rho` uphill, and afterwards bit for bit where they were."""
-    uphill = torch.cat([g.flatten() for g in gradients])
-    # Divided by the largest entry first, because the square of a small one is zero.
-    largest = float(uphill.abs().max())
-    if largest > 0:
-        uphill = uphill / largest
-        uphill *= rho / float(torch.linalg.vector_norm(uphill))
+    if not 1e-4 < length < 1e4:
+        # Squares of the entries may be lost; once divided by the largest they are not.
+        largest = max((float(g.abs().max()) for g in gradients if g.numel()), default=0)
+        gradients = [g / (largest or 1.0) for g in gradients]
+        length = _length(gradients) or 1.0  # nowhere to go from a gradient of zero
     saved = [p.detach().clone() for p in learning]
     try:
         with torch.no_grad():
-            pieces = uphill.split([p.numel() for p in learning])
-            for p, piece in zip(learning, pieces, strict=True):
-                p.add_(piece.view_as(p))
+            for p, g in zip(learning, gradients, strict=True):
+                p.add_(g * (rho / length))
         yield
     finally:
         with torch.no_grad():
             for p, there in zip(learning, saved, strict=True):
                 p.copy_(there)
+
+
+def _length(gradients: list[torch.Tensor]) -> float:
+    """The Euclidean norm of all of them together."""
+    norms = [torch.linalg.vector_norm(g) for g in gradients]
+    return float(torch.linalg.vector_norm(torch.stack(norms)))
 
 
 def _put(model: nn.Module, values: list[torch.Tensor]) -> None:

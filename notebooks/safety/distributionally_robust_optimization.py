@@ -15,7 +15,7 @@
 # ---
 
 # %% [markdown]
-# # Distributionally robust optimisation
+# # Distributionally robust optimization
 #
 # CVaR, chi-squared and Kullback-Leibler weights: the worst mean of a sample; and a Wasserstein ball, where the points themselves move.
 #
@@ -126,7 +126,7 @@ plt.show()
 
 # %% [markdown]
 # Look at the left first: the cap treats the twenty worst losses alike, the chi-squared weights grow in a straight line of the loss, and the divergence bets most on the few largest.
-# On the right, read it from right to left: with nearly all images counting all three stay near the plain mean, and the fewer count, the closer they come to the single largest loss.
+# Read the right from right to left: with nearly all images counting all three stay near the plain mean, and the fewer count, the closer they come to the single largest loss.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 at = {name: np.array([worst[s][name].value for s in sizes]) for name in worst[20]}
@@ -139,7 +139,7 @@ claim(
         and (at["chi-squared"] > at["Kullback-Leibler"]).all()
         and np.allclose(sizes_reached, sizes, rtol=1e-9, atol=0)
     ),
-    over="the 10 plotted sizes; never less at any size: theorem below",
+    over="the 10 plotted sizes; never less at any size: the argument below",
 )
 
 # %% [markdown]
@@ -159,7 +159,7 @@ by_hand.weights.round(4), round(by_hand.value, 4)
 
 # %% [markdown]
 # The level says the same in another way: a cap of $2/3$ on four losses is $1 / (4 (1 - \alpha))$ with $\alpha = 0.625$, and the value is the mean of the worst $37.5$ %, that is of one and a half losses.
-# It is called the conditional value-at-risk, CVaR.
+# It is called the conditional value-at-risk, CVaR; [Risk assessment](risk_assessment.ipynb) estimates it for the law behind a sample.
 #
 # ## The equation: the worst weights of a set
 #
@@ -242,6 +242,7 @@ show_source(cvar_weights, chi2_weights, kl_weights)
 # ## The certificate: weak duality
 #
 # How do you know that no other weights are worse?
+# You need a bound that you can compute without searching through them; it is called a *dual*.
 # For every number $t$, since $\ell_i \le t + (\ell_i - t)_+$ and no weight exceeds the cap,
 #
 # $$\sum_i q_i \ell_i \;\le\; t + \frac{1}{n (1 - \alpha)} \sum_i (\ell_i - t)_+ .$$
@@ -306,7 +307,7 @@ claim(
 #
 # What do such weights mean?
 # Put equal weights on any $k$ of your $n$ samples and none on the others: these weights respect the cap with $n (1 - \alpha) = k$.
-# So **CVaR bounds the mean loss of every group of that share**, including groups that nobody has thought of.
+# So **CVaR bounds the mean loss of every group of at least that share of the sample**, including groups that nobody has thought of.
 # Here are all 450 test images, and the digits as the groups that we did not tell it about.
 
 # %%
@@ -329,7 +330,7 @@ smaller = [rng.choice(450, 43, replace=False) for _ in range(1000)]
 claim(
     "No digit's mean loss, and no random group's of that size, exceeds the CVaR.",
     bool(max(means) < bound and max(losses[g].mean() for g in smaller) < bound),
-    over="ten digits and 1000 random groups; any group of that share: the theorem above",
+    over="ten digits and 1000 random groups; any group of that share: the argument above",
 )
 
 # %% [markdown]
@@ -385,6 +386,20 @@ table(["at least the truth, % of samples", "least", "most of 5 seeds"], rows, di
 # The plain mean is too small more often than not.
 # The chi-squared value covers as often as *normal*, the textbook interval $\bar\ell + z s / \sqrt n$, because at such a small radius it *is* that interval, but for the $n - 1$ in its variance.
 # And neither reaches the promised 95 %: the losses have a long tail that a sample of 100 has often not seen.
+# If that is the cause, cutting the tail off must bring the promise back.
+
+# %%
+rng = np.random.default_rng(0)
+rows = []
+for kept in (1.0, 0.8, 0.5):
+    law = np.minimum(losses, np.quantile(losses, kept))
+    drawn = rng.choice(law, size=(2000, 100))
+    upper = drawn.mean(axis=1) + 1.645 * drawn.std(axis=1) / np.sqrt(100)
+    rows.append([f"{100 * kept:.0f} %", 100 * np.mean(upper >= law.mean())])
+table(["losses capped at the quantile", "covered, %"], rows, digits=0)
+
+# %% [markdown]
+# It does.
 #
 # Now let the users differ: they send the same images with black and white exchanged.
 
@@ -410,9 +425,9 @@ claim(
 # ## Wasserstein: let the points move
 #
 # If weights cannot leave the sample, move its points.
-# A Wasserstein ball of radius $\epsilon$ holds every distribution that you get by moving features by at most $\epsilon$ *on average*.
+# A Wasserstein ball of radius $\epsilon$ holds every distribution that you get by moving features by at most $\epsilon$ *on average*; here the labels stay.
 # Take a logistic regression with coefficients $w$.
-# Far out its loss grows by $\|w\|$ per unit of distance, so move a tiny share $\delta$ of the mass by $\epsilon / \delta$: the move costs $\epsilon$, and the mean loss grows by $\epsilon \|w\|$ in the limit.
+# Against $w$ a point far on the wrong side loses $\|w\|$ more per unit of distance, so move a tiny share $\delta$ of the mass by $\epsilon / \delta$: the move costs $\epsilon$, and the mean loss grows by $\epsilon \|w\|$ in the limit.
 # Nothing can do better, because nowhere is the loss steeper.
 # With $s_i = \pm 1$ for the two classes and the intercept $b$ the worst case is therefore
 #
@@ -452,40 +467,38 @@ table(["radius", "norm of w", "mean loss", "worst mean loss"], rows, digits=2)
 #
 # The argument sends a share of the mass as far as it likes.
 # Pixels cannot follow: they stay between 0 and 1.
-# Then the norm is only an upper bound, and on one feature you can compute the truth from the dual, in which each point stays or goes to an end of the box:
+# Then the norm is only an upper bound.
+# On one feature you can compute the truth from a dual, too: $\mu$ is the price of a unit of movement, and at that price each point stays or goes to an end of the box:
 #
 # $$\min_{\mu \ge 0} \; \mu\, \epsilon + \frac1n \sum_i \max_{x \in \{x_i, 0, 1\}} \big( \ell_i(x) - \mu\, |x - x_i| \big).$$
 
 # %%
-x, s, w, b, epsilon = (
-    np.array([0.1, 0.3, 0.6, 0.9]),
-    np.array([-1, -1, 1, 1]),
-    8,
-    -4,
-    0.3,
-)
-goals = np.stack([x, np.zeros(4), np.ones(4)])
-moved = np.logaddexp(0, -s * (w * goals + b))
-prices = np.linspace(0, w, 8001)[:, None, None]
-in_box = (
-    prices[:, 0, 0] * epsilon
-    + (moved - prices * abs(goals - x)).max(axis=1).mean(axis=1)
-).min()
-norm_form = moved[0].mean() + epsilon * w
+x, s = np.array([0.1, 0.3, 0.6, 0.9]), np.array([-1, -1, 1, 1])
+w, b, epsilon = 8, -4, 0.3
+
+
+def loss(at):
+    return np.logaddexp(0, -s * (w * at + b))
+
+
+def dual(price, ends=(0, 1)):
+    goals = [x, *(np.full(4, end) for end in ends)]
+    worth = [loss(goal) - price * abs(goal - x) for goal in goals]
+    return price * epsilon + np.max(worth, axis=0).mean()
+
+
+in_box = min(dual(price) for price in np.linspace(0, w, 801))
+norm_form = loss(x).mean() + epsilon * w
 table(
     ["worst mean loss", "nats"], [["norm", norm_form], ["in the box", in_box]], digits=2
 )
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
-wide = np.stack([x, np.full(4, -1e4), np.full(4, 1e4)])
-far = np.logaddexp(0, -s * (w * wide + b))
-without_box = (
-    prices[:, 0, 0] * epsilon + (far - prices * abs(wide - x)).max(axis=1).mean(axis=1)
-).min()
+far = min(dual(price, (-1e4, 1e4)) for price in np.linspace(0, w, 801))
 claim(
     "In the box the worst case stays below the norm; with walls ten thousand units away "
     "the two agree.",
-    bool(in_box < 0.8 * norm_form and abs(without_box - norm_form) < 1e-3),
+    bool(in_box < 0.8 * norm_form and abs(far - norm_form) < 1e-3),
     over="this sample; the same program with and without its box",
 )
 
@@ -499,7 +512,7 @@ claim(
 # > **Weights cannot leave the sample.** A kind of input that it does not contain is covered at no radius.
 # >
 # > "The robust loss is the mean plus standard deviations."
-# > **That is exact only while no weight would turn negative.** Beyond it the formula exceeds even the largest loss.
+# > **That is exact only while no weight would turn negative.** Beyond it the formula is too large, in the end larger than the largest loss.
 # >
 # > "Wasserstein robustness is ridge regression."
 # > **The penalty is the norm, not its square, and it is exact only for features without bounds.** In a box it is too large.
@@ -650,8 +663,8 @@ differs = max(r["value"] for r in evidence.results["agreement"]["rows"])
 Markdown(
     "The book's code is less able: it knows three sets around equal weights and one norm, "
     "where cvxpy takes any convex set. On these three it is at least "
-    f"{min(by[20]):.0f} times as quick as the generic solvers for 20 losses and "
-    f"{min(by[1000]):.0f} times for 1000, its robust regression is {fits['cvxpy, Clarabel']:.0f} "
+    f"{int(min(by[20]))} times as quick as the generic solvers for 20 losses and "
+    f"{int(min(by[1000]))} times for 1000, its robust regression is {fits['cvxpy, Clarabel']:.0f} "
     f"times as quick, and all agree with cvxpy to {differs:.0e}."
 )
 

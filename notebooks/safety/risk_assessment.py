@@ -294,6 +294,7 @@ claim(
 # $$0 \le q_i \le \frac{1}{(1 - \alpha)\, n}, \quad \sum_i q_i = 1,$$
 #
 # where $\ell_{ij}$ is the loss of model $j$ on case $i$.
+# [Distributionally robust optimization](distributionally_robust_optimization.ipynb) finds such worst weights of one model, and asks what else they cover.
 # It is a program with one row for each model, and the multipliers of its rows are the weights.
 
 # %%

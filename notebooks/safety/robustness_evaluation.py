@@ -155,6 +155,8 @@ plt.show()
 # %% [markdown]
 # Look at the curve that climbs.
 # The network gives the same answers at every factor, and the three level curves say so; what is fooled is one loss, untargeted cross-entropy, and with twice the digits it is fooled later.
+#
+# The folded cell defines what you meet again below: `plain` is the network, `x` and `y` are the test images and their labels, `Around(net, before, scale)` puts something before a network or a factor behind it, `cross_entropy` is the loss of each image by itself, and `seeded()` is a fresh random generator.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 evidence = recorded("safety/robustness_evaluation")
@@ -182,8 +184,8 @@ claim(
 # %% [markdown]
 # ## The idea on two logits: how a gradient is masked
 #
-# Let a network give its own class a logit that lies $g$ above the best other one.
-# Then the softmax gives the other class $e^{-g}$, very nearly, and the cross-entropy's gradient with respect to the logits is as small as that:
+# Let a network give the right class a logit that lies $g$ above the other one.
+# Then the softmax gives the other class nearly $e^{-g}$, and the cross-entropy's gradient with respect to the logits is as small as that:
 #
 # $$-\log p_y = \log\big(1 + e^{-g}\big),$$
 #
@@ -206,7 +208,7 @@ table(["gap g", "gradient in float32", "in float64"], rows)
 
 # %% [markdown]
 # So float32 is silent from a gap of about 104 on, and float64 from about 745.
-# A gap of 10, which is usual for a trained network, times a hundred lies beyond both, and that is why the curve of float64 rose as well, only later.
+# A gap of 10 is nothing unusual for a trained network, and times a hundred it lies beyond both; that is why the curve of float64 rose as well, only later.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 scaled = evidence.results["scales"]
@@ -255,7 +257,7 @@ show_source(dlr_loss)
 # %% [markdown]
 # That does not make the margin the better loss.
 # Where the logits are left as they are, the cross-entropy leaves *fewer* images standing, and best of all is to aim: at each class in turn, with 20 steps for each.
-# That costs as much as four starts of an attack that does not aim, so the table has those, too.
+# That costs as much as four starts of an attack that does not aim, so the table has those, too; `left` holds what was recorded.
 
 # %%
 names = ["untargeted cross-entropy", "margin", "DLR"]
@@ -494,7 +496,7 @@ claim(
 # > "The report raised no flag, so the gradients are sound."
 # > **Three signs are three signs.** An attack made for the defence finds what a checklist cannot know of.
 #
-# **Strengths**: the attacks need no tuning, they fail in different ways, and the worst of them for each image is a number that others can lower but nobody can dispute.
+# **Strengths**: the attacks need no tuning, they fail in different ways, and what they break stays broken, so others can lower the number and not raise it.
 #
 # **Limits**: no number of attacks is a proof; all of this is the maximum norm, and a model that answers at random needs attacks that average over its answers first, so the functions here refuse it.
 #

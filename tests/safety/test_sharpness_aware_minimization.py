@@ -155,20 +155,38 @@ def test_where_the_gradient_is_zero_nothing_moves():
     assert sharpness(model, model.loss, 0.5) == 0
 
 
-def test_gradients_whose_squares_are_zero_still_have_a_direction():
-    model = nn.Linear(2, 1, bias=False)
-    with torch.no_grad():
-        model.weight.copy_(torch.tensor([[3.0, 4.0]]))
-    seen = []
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [
+        (torch.float32, 1e-30),
+        (torch.float32, 1e37),
+        (torch.float64, 1e-300),
+        (torch.float64, 1e300),
+        (torch.float16, 1e-5),
+        (torch.float16, 1e4),
+    ],
+)
+def test_gradients_whose_squares_are_lost_still_have_a_direction(dtype, scale):
+    model = nn.Linear(2, 1, bias=False).to(dtype)
+    nn.init.zeros_(model.weight)
+    slope, seen = torch.tensor([[3.0, 4.0]], dtype=dtype) * scale, []
 
     def closure():
         seen.append(model.weight.detach().clone())
-        return 1e-30 * model.weight.square().sum()
+        return (model.weight * slope).sum()
 
-    sam_step(model, sgd(model), closure, rho=0.5)
-    # a few operations in float32 on numbers below 5
-    expected = torch.tensor([[3.3, 4.4]])
-    torch.testing.assert_close(seen[1], expected, atol=1e-5, rtol=0)
+    sam_step(model, torch.optim.SGD(model.parameters(), lr=0.0), closure, rho=0.5)
+    # Ten operations on numbers below 1, and in float16 the entries of 3e-5 are
+    # multiples of 6e-8, which is 1e-3 of them.
+    expected = torch.tensor([[0.3, 0.4]], dtype=dtype)
+    atol = 10 * torch.finfo(dtype).eps
+    torch.testing.assert_close(seen[1], expected, atol=atol, rtol=0)
+
+
+def test_a_radius_that_overflows_the_parameters_is_refused():
+    model, (x, y) = network(dtype=torch.float32), batch(dtype=torch.float32)
+    with untouched(model), pytest.raises(ValueError, match="finite loss"):
+        sam_step(model, sgd(model), loss_of(model, x, y), 1e300)
 
 
 def test_parameters_that_are_frozen_or_not_used_stay():
