@@ -13,6 +13,8 @@ BOXES = {
     "✓": "claim",
     "Often believed, and wrong": "believed",
 }
+# Where words may be bound: not in code, formulas or raw pages.
+PROSE = (nodes.paragraph, nodes.emphasis, nodes.strong, nodes.caption)
 
 
 def is_bare(cell: nodes.container) -> bool:
@@ -40,6 +42,11 @@ def name_boxes(app: Sphinx, doctree: nodes.document) -> None:
         quote["classes"] += [
             name for start, name in BOXES.items() if words.startswith(start)
         ]
+    for text in list(doctree.findall(nodes.Text)):
+        # No line breaks between a number and its percent sign, or within a number written in groups.
+        bound = re.sub(r"(?<=\d) (?=%|\d{3}\b)", "\u00a0", text)
+        if bound != text and isinstance(text.parent, PROSE):
+            text.parent.replace(text, nodes.Text(bound))
     for table in doctree.findall(nodes.table):
         first = table.next_node(nodes.entry)
         if first is not None and first.astext() == "symbol":
