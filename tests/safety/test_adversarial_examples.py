@@ -565,7 +565,9 @@ def test_the_model_is_questioned_in_evaluation_mode(attack):
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_empty_batch_gives_an_empty_result(attack):
-    assert ATTACKS[attack](network(), *images(0)).shape == (0, 64)
+    model = Returns(network())
+    assert ATTACKS[attack](model, *images(0)).shape == (0, 64)
+    assert model.calls == 0
 
 
 def test_what_is_returned_is_not_the_callers_own_tensor():

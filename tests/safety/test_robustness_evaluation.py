@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from functools import partial
 
 import pytest
 import torch
@@ -748,6 +749,29 @@ def test_a_flag_is_raised_above_its_threshold_and_not_at_it():
         signs = report(PLANTED["rounded"](honest), x, y, threshold=limit)
         assert signs.zero_gradient == 1
         assert ("zero gradient" in signs.flags) == raised
+
+
+def test_a_network_that_is_only_sure_is_fooled_without_a_limit():
+    """Because that attack aims, and does not climb the cross-entropy."""
+    honest, x, y = linear()
+    signs = report(PLANTED["sure"](honest), x, y)
+    assert signs.flags == ("zero gradient",)
+    assert signs.unlimited == 0
+
+
+def test_what_one_gradient_attack_breaks_was_not_found_by_random_search(monkeypatch):
+    honest, x, y = linear()
+    monkeypatch.setattr(
+        robustness_evaluation, "_targeted", lambda model, x, y, epsilon, **draws: x
+    )
+    signs = report(honest, x, y, 0.2)
+    assert signs.unlimited == 1
+    squares = partial(square_attack, image_shape=(1, 4, 4))
+    alone = robust_accuracy(
+        honest, x, y, 0.2, attacks={"square": squares}, generator=seeded()
+    )
+    assert alone.accuracy < 0.5
+    assert signs.random_search < 0.1  # what the squares find and one attack misses
 
 
 def test_only_a_gradient_without_any_slope_counts_as_zero():
