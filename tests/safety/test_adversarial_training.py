@@ -171,8 +171,8 @@ def test_fgsm_takes_one_whole_step_along_the_sign_of_the_gradient():
     expected = (x + 0.1 * slope.sign()).clamp(0, 1)
     # x + .1 and its clamp: two roundings of numbers up to 1.1.
     assert (model.images[-1] - expected).abs().max() <= 10 * 2 * EPS64
-    assert float(loss) == pytest.approx(
-        float(entropy(model(expected), y)), abs=10 * 100 * EPS64
+    assert float(loss.detach()) == pytest.approx(
+        float(entropy(model(expected), y).detach()), abs=10 * 100 * EPS64
     )
 
 
