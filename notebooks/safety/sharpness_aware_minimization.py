@@ -377,7 +377,7 @@ table(
 # > **Often believed, and wrong**
 # >
 # > "SAM trains better networks than SGD."
-# > **At equal gradients a lower rate came within three points of it here**, and without wrong labels there was nothing to gain. SAM takes two gradients for each step: compare it with twice as many plain steps, tuned.
+# > **At equal gradients a lower rate came close to it here**, and without wrong labels there was nothing to gain. SAM takes two gradients for each step: compare it with twice as many plain steps, tuned.
 # >
 # > "But plain descent with twice the steps is far worse."
 # > **With wrong labels, training longer is what does the harm**, so that comparison is made of straw. Let the rival stop early, too.
