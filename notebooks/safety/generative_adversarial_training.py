@@ -105,7 +105,7 @@ axes.legend(ncols=3, loc="upper center")
 plt.show()
 
 # %% [markdown]
-# Read *own* alone, the grey bars, and the first classifier is by far the safest; read *worst* and it is defenceless.
+# Read *own* alone, the grey bars, and the first classifier looks the safest; read *worst* and it is defenceless.
 # The two searches on the right tell you less flattering things about themselves, and they are the ones that helped.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
