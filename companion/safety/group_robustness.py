@@ -410,40 +410,28 @@ def marked_digits(seed: int, aligned: float = 0.95) -> tuple[Grouped, Grouped, G
     data = digits()
     order = rng.permutation(len(data.y_train))
 
-    def marked(X: NDArray[np.float64], y: NDArray[np.int64], share: float) -> Grouped:
-        """Mark images.
-
-        Parameters
-        ----------
-        X, y : ndarray
-            Images and their labels.
-        share : float
-            How often the mark agrees with the label.
-
-        Returns
-        -------
-        Grouped
-            The marked images.
-
-        Examples
-        --------
-        >>> marked_digits(0)[2].X[0, [0, 8, 16]].unique().numel()
-        1
-        """
-        images, odd = X.copy(), y % 2
-        mark = np.where(rng.random(len(y)) < share, odd, 1 - odd)
-        images[:, [0, 8, 16]] = mark[:, None]
-        return Grouped(
-            torch.tensor(images, dtype=torch.float32),
-            torch.tensor(odd),
-            torch.tensor(2 * odd + mark),
-        )
-
     learn, choose = order[:1097], order[1097:]
     return (
-        marked(data.X_train[learn], data.y_train[learn], aligned),
-        marked(data.X_train[choose], data.y_train[choose], 0.5),
-        marked(data.X_test, data.y_test, 0.5),
+        _marked(data.X_train[learn], data.y_train[learn], aligned, rng),
+        _marked(data.X_train[choose], data.y_train[choose], 0.5, rng),
+        _marked(data.X_test, data.y_test, 0.5, rng),
+    )
+
+
+def _marked(
+    X: NDArray[np.float64],
+    y: NDArray[np.int64],
+    share: float,
+    rng: np.random.Generator,
+) -> Grouped:
+    """Images, odd or even, whose mark agrees with the label in a share of them."""
+    images, odd = X.copy(), y % 2
+    mark = np.where(rng.random(len(y)) < share, odd, 1 - odd)
+    images[:, [0, 8, 16]] = mark[:, None]
+    return Grouped(
+        torch.tensor(images, dtype=torch.float32),
+        torch.tensor(odd),
+        torch.tensor(2 * odd + mark),
     )
 
 
