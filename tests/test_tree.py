@@ -84,41 +84,21 @@ def test_the_table_of_contents_lists_every_page_once():
     assert sorted(listed) == sorted(notebooks | prose)
 
 
-def misplaced_chapters(toc: dict[str, Any], lessons: list[str]) -> list[str]:
-    """Chapters that do not stand in the source's order, those without lessons last and called planned."""
-    taught = {lesson.split("/")[0] for lesson in lessons}
-    wanted = sorted(CHAPTERS, key=lambda chapter: chapter not in taught)
-    called = {
-        name: part["caption"]
+def chapters_in(toc: dict[str, Any]) -> list[str]:
+    """The chapters of the table of contents that have lessons, in its order."""
+    return [
+        page["file"].removeprefix("book/")
         for part in toc["parts"]
         for page in part["chapters"]
-        if (name := page["file"].removeprefix("book/")) in CHAPTERS
-    }
-    order = zip(called, wanted, strict=True)
-    return [name for name, here in order if name != here] + [
-        name
-        for name, caption in called.items()
-        if caption.startswith("Planned") == (name in taught)
+        if page.get("sections")
     ]
 
 
-def test_chapters_stand_in_order_and_those_without_lessons_last():
+def test_chapters_stand_in_the_sources_order_each_with_lessons():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    assert misplaced_chapters(toc, LESSONS) == []
-    # So that "Next" leads from lesson to lesson, and last to what is planned.
-    listed = pages(toc)
-    planned = toc["parts"][-1]["chapters"]
-    assert listed[-len(planned) :] == [page["file"] for page in planned]
-    assert toc["parts"][-1]["caption"] == "Planned chapters"
-
-
-def test_a_misplaced_chapter_is_noticed():
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    assert misplaced_chapters(toc, [])
-    planned = toc["parts"][-1]["chapters"][0]["file"].removeprefix("book/")
-    assert misplaced_chapters(toc, [*LESSONS, f"{planned}/x"])
+    assert chapters_in(toc) == CHAPTERS
     toc["parts"][0]["chapters"].reverse()
-    assert misplaced_chapters(toc, LESSONS)
+    assert chapters_in(toc) != CHAPTERS
 
 
 def companion_imports(path: Path) -> list[str]:

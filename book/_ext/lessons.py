@@ -102,8 +102,7 @@ def chapters(app: Sphinx) -> dict[str, list[str]]:
     for tree in site.root.subtrees:
         for item in map(str, tree.items):
             below = [str(i) for sub in site[item].subtrees for i in sub.items]
-            planned = (tree.caption or "").startswith("Planned")
-            if planned or any(name.startswith("notebooks/") for name in below):
+            if any(name.startswith("notebooks/") for name in below):
                 found[item] = below
     return found
 
@@ -183,30 +182,22 @@ class Lessons(Page):
     """The cards of all lessons by chapter, or, on a chapter's own page, of its lessons."""
 
     def run(self) -> list[nodes.Node]:
-        """Draw them; a chapter without lessons is planned."""
+        """Draw them."""
         app, here = self.env.app, self.env.docname
         known, all_chapters = lessons(app), chapters(app)
         if here in all_chapters:
             cards = "".join(card(here, known[name], 3) for name in all_chapters[here])
-            return self.raw(f'<ul class="cards">{cards}</ul>' if cards else PLANNED)
-        parts, planned = [], []
+            return self.raw(f'<ul class="cards">{cards}</ul>')
+        parts = []
         # The first stands large above them.
         first = next(iter(known), None)
         for chapter, names in all_chapters.items():
             heading = html.escape(title(Path(app.srcdir) / f"{chapter}.md"))
             link = f'<a href="{href(here, chapter)}">{heading}</a>'
-            if names:
-                rest = [known[name] for name in names if name != first]
-                cards = "".join(card(here, lesson) for lesson in rest)
-                parts.append(f'<h3>{link}</h3><ul class="cards">{cards}</ul>')
-            else:
-                planned.append(f"<li>{link} <span>planned</span></li>")
-        if planned:
-            parts.append(f'<ul class="planned">{"".join(planned)}</ul>')
+            rest = [known[name] for name in names if name != first]
+            cards = "".join(card(here, lesson) for lesson in rest)
+            parts.append(f'<h3>{link}</h3><ul class="cards">{cards}</ul>')
         return self.raw("".join(parts))
-
-
-PLANNED = '<p class="is-planned"><strong>Planned.</strong> The lessons of this chapter are yet to come.</p>'
 
 
 def title(path: Path) -> str:
