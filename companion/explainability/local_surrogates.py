@@ -209,7 +209,7 @@ def weighted_ridge(
     A[np.arange(n, n + d), np.arange(1, d + 1)] = np.sqrt(ridge)
     if not np.abs(A).max() <= 1e300:
         raise ValueError("weights must keep sqrt(weights) * X below 1e300, they do not")
-    triangle = np.linalg.qr(A, mode="r")
+    triangle = np.asarray(np.linalg.qr(A, mode="r"))
     R = triangle[:-1, :-1]
     size = np.abs(R).max(axis=0)
     size[size == 0] = 1.0
@@ -225,16 +225,19 @@ def weighted_ridge(
     Q = A[:n, :-1] @ solve_triangular(R, np.eye(d + 1))
     lever = 1 - np.einsum("ij,ij->i", Q, Q)
     residual = A[:n, -1] - A[:n, :-1] @ beta
-    used = w > 0
-    missed = residual[used] / np.maximum(lever[used], np.finfo(np.float64).tiny)
-    mean_missed = A[:n, -1][used] / (1 - share[used])
-    eps = np.finfo(np.float64).eps
+    eps, tiny = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
+    missed = residual / np.maximum(lever, tiny)
+    mean_missed = A[:n, -1] / np.maximum(1 - share, tiny)
     if reach <= n * eps * np.abs(y).max():
         r2 = 1.0
-    elif lever[used].min() <= np.sqrt(eps):
+    elif lever.min() <= np.sqrt(eps):
         r2 = np.nan
     else:
-        r2 = 1 - float((missed**2).sum() / (mean_missed**2).sum())
+        largest = np.abs(mean_missed).max()
+        quotient = (
+            np.square(missed / largest).sum() / np.square(mean_missed / largest).sum()
+        )
+        r2 = 1 - float(quotient)
     left = _effective(w / w.max())
     return Surrogate(unit * beta[1:], float(level + unit * beta[0]), r2, left)
 

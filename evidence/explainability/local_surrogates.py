@@ -113,7 +113,7 @@ def speed() -> list[dict[str, Any]]:
     width = 0.75 * np.sqrt(30)
     for samples in (1000, 5000):
         rng = np.random.default_rng(0)
-        work = {
+        work: dict[str, Callable[[], object]] = {
             "ours": lambda n=samples, rng=rng: lime(
                 f, x, scale=1.0, width=width, samples=n, ridge=1.0, rng=rng
             ),
@@ -149,7 +149,7 @@ def gaussian_fit(
 
 
 def stability() -> dict[str, Any]:
-    """Overlap of repetitions and distance to the gradient: with a kernel, with a penalty too, with draws nearby."""
+    """Overlap of repetitions and distance to the gradient: a kernel, a penalty as well, draws nearby."""
     kinds = ("kernel", "kernel, ridge 1", "nearby")
     models = {f"network {seed}": network(seed) for seed in SEEDS}
     forest = RandomForestClassifier(100, random_state=0).fit(DATA.X_train, DATA.y_train)
@@ -172,7 +172,7 @@ def stability() -> dict[str, Any]:
                 agree, far, size = [], [], []
                 for row in range(patients):
                     rng = np.random.default_rng(row)
-                    scale, kernel = 1.0, width
+                    scale, kernel = 1.0, float(width)
                     if kind == "nearby":
                         scale, kernel = width / np.hypot(1, width), None
                     ridge = 1.0 if "ridge" in kind else 0.0

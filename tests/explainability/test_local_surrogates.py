@@ -189,6 +189,7 @@ def test_the_fit_follows_the_scale_of_inputs_scores_and_weights(size):
         (weighted_ridge(X, size * y, w), size),
         (weighted_ridge(size * X, y, w), 1 / size),
         (weighted_ridge(X, y, size * w), 1.0),
+        (weighted_ridge(X, y, size * (1e138 if size > 1 else 1e-130) * w), 1.0),
     ):
         np.testing.assert_allclose(
             fit.coefficients / factor, plain.coefficients, rtol=0, atol=bound
@@ -445,6 +446,9 @@ def test_a_penalty_closes_what_the_samples_leave_open_and_overflow_is_refused():
         [[0.0, 0], [1, 1], [2, 2], [3, 3]], [0.0, 1, 2, 3], [1.0] * 4, 1e-3
     )
     assert fit.coefficients[0] == pytest.approx(fit.coefficients[1], rel=1e-9, abs=0)
+    one = weighted_ridge([[0.0], [1.0], [2.0]], [0.0, 1, 2], [1.0, 0, 0], 1.0)
+    assert one.coefficients[0] == 0
+    assert np.isnan(one.r2)
     with pytest.raises(ValueError, match="weighted rank is 2"):
         weighted_ridge([[0.0, 0], [1, 1], [2, 2]], [0.0, 1, 2], [1.0] * 3)
     with pytest.raises(ValueError, match="below 1e300"):
