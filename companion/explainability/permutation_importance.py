@@ -135,7 +135,7 @@ def exact_permutation_importance(
     References
     ----------
     Fisher, A., Rudin, C. and Dominici, F. (2019). All models are wrong, but many are useful. Journal of Machine
-    Learning Research 20(177). Equation 3.5 leaves out the pairs i = k, which multiplies the rise by n/(n - 1).
+    Learning Research 20(177). Section 3 leaves out the pairs i = k, which multiplies the rise by n/(n - 1).
 
     Examples
     --------
