@@ -12,6 +12,7 @@
 #     display_name: Python 3
 #     language: python
 #     name: python3
+# ---
 
 # %% [markdown]
 # # Additive models
@@ -71,7 +72,7 @@ figure_style()
 #
 # **Guess before you look**: if the twin has a correlation of 0.9 with the cause and does nothing itself, how much of the credit does it get?
 
-# %% mystnb={"figure": {"caption": "Left: the curve of worst texture, fitted to the tumours as they are and with the code -5 for four in five malignant ones. Right: the share of the credit that goes to a feature without any effect, against its correlation with the feature that has it; one dot for each of ten seeds. Credit is the standard deviation of a feature's contributions.", "name": "fig-additive-models"}, "image": {"alt": "Two panels. Left: a blue curve rises in steps from left to right. A red dashed curve lies near it for all real values, but leaps up at its far left, at the code minus 5. Right: dots that rise from about 8 percent at correlation 0 over 35 percent at 0.9 to 50 percent at 1."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Left: the curve of worst texture, fitted to the tumours as they are and with the code -5 for four in five malignant ones. Right: the share of the credit that goes to a feature without any effect, against its correlation with the feature that has it; one dot for each of ten seeds. Credit is the standard deviation of a feature's contributions.", "name": "fig-additive-models"}, "image": {"alt": "Two panels. Left: a blue curve rises in steps from left to right. A red dashed curve is flat and low over all real values, and stands high at its far left, at the code minus 5. Right: dots that rise from about 8 percent at correlation 0 over 35 percent at 0.9 to 50 percent at 1."}} tags=["hide-input"]
 data = breast_cancer()
 malignant, malignant_test = 1 - data.y_train, 1 - data.y_test
 names = [str(name) for name in load_breast_cancer().feature_names]
@@ -122,7 +123,7 @@ right.set(ylim=(0, 60), title="A twin takes half")
 plt.show()
 
 # %% [markdown]
-# Look at the far left of the red curve: a cliff where no real value lies is something that you would ask about, and then find.
+# Look at the red curve: a cliff where no real value lies, and nothing to the right of it, is something that you would ask about, and then find.
 # But the right-hand panel says that you must not read a curve as what its feature *does*: the twin does nothing, and the more it resembles the cause, the nearer it comes to half of the credit.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -228,7 +229,7 @@ rows = [
 table(["model", "AUC, mean", "AUC, least", "log loss"], rows, digits=3)
 
 # %% [markdown]
-# The additive model is no worse than the forest and the boosted trees, which nobody can read.
+# The additive model is, on average, no worse than the forest and the boosted trees, which nobody can read.
 # But look at the obvious rival: logistic regression, whose curves are straight lines, is the simplest model to read, and on these tumours it is also the best.
 # Curves are worth their price only where lines are not enough, so try the line first.
 
@@ -275,7 +276,7 @@ claim(
     "The contributions are the exact Shapley values, to 1e-10, with the training rows "
     "as background.",
     bool(gap < 1e-10),
-    over="5 tumours by 8 features on this page, and any additive model: see above",
+    over="5 tumours by 8 features, 256 coalitions each",
 )
 
 # %% [markdown]
@@ -283,14 +284,13 @@ claim(
 #
 # Go back to the tumours with the code −5.
 # The held-out quarter has it, too, because it comes from the same hospital, so the test complains about nothing.
-# At another hospital, where every texture is measured, the model misses what it had learned to tell by the code.
+# *Here* is that hospital; *there* is another, where every texture is measured, and where the model misses what it had learned to tell by the code; the last column is a model that never saw the code.
 
 # %%
 leak = evidence.results["leak"]
 kinds = "additive model", "logistic regression", "random forest"
 rows = [[k, *(100 * np.mean(v) for v in leak[k].values())] for k in kinds]
-header = ["malignant, missed (%)", "same hospital", "another", "another, no leak learned"]
-table(header, rows, digits=1)
+table(["malignant, missed (%)", "here", "there", "there, no leak"], rows, digits=1)
 
 # %% [markdown]
 # All three look better than they are, and only one of them shows why.
@@ -557,10 +557,9 @@ Markdown(
     "On four features with known curves InterpretML comes nearer to the truth than the "
     f"book's code (root mean square {np.mean(near['theirs']):.2f} against "
     f"{np.mean(near['ours']):.2f}, of curves of size "
-    f"{evidence.results['agreement']['size of the true curves']:.1f}), because it "
-    "averages bags and decides by itself when to stop; for the same reason it leaves "
-    "the twin above less credit. It has pairs, missing values and error bars, too. It "
-    f"takes {speed[0]['ratio']:.0f} times as long for one bag."
+    f"{evidence.results['agreement']['size of the true curves']:.1f}). It averages "
+    "bags, stops by itself, and has pairs, missing values and error bars, which the "
+    f"book's has not; to fit one bag it takes {speed[0]['ratio']:.1f} times as long."
 )
 
 # %% tags=["hide-output"]
