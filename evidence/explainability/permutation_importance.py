@@ -20,7 +20,7 @@ from evidence.record import interleaved
 
 PEERS = ["scikit-learn"]
 SPLITS = range(10)
-DEALS = 5  # random groupings beside each clustering
+RANDOM = 50  # groups of as many columns as the cluster has, drawn at random
 REPEATS = 10
 
 
@@ -171,12 +171,6 @@ def clusters(X: Any, height: float = 0.3) -> list[Any]:
     return [np.flatnonzero(label == c) for c in np.unique(label)]
 
 
-def dealt(groups: list[Any], columns: int, rng: Any) -> list[Any]:
-    """Groups of the same sizes, dealt at random."""
-    ends = np.cumsum([len(g) for g in groups])[:-1]
-    return np.split(rng.permutation(columns), ends)
-
-
 def splits() -> dict[str, Any]:
     """One forest for each split: its columns alone, in clusters, in random groups, all; and its rivals."""
     rows: dict[str, list[float]] = {}
@@ -200,17 +194,21 @@ def splits() -> dict[str, Any]:
         alone = mean(f, B, b, wrong)
         joint = mean(f, B, b, wrong, groups)
         top = int(joint.argmax())
-        deals = [dealt(groups, 30, rng) for _ in range(DEALS)]
+        size = len(groups[top])
+        drawn = [rng.permutation(30)[:size] for _ in range(RANDOM)]
+        chance = mean(f, B, b, wrong, drawn)
+        kept = mean(f, B, b, wrong, [np.delete(groups[top], i) for i in range(size)])
         put("accuracy", 1 - wrong(b, f(B)).mean())
         put("largest alone", alone.max())
         put("sum alone", alone.sum())
         put("largest alone, training rows", mean(f, A, a, wrong).max())
         put("clusters", len(groups))
-        put("columns in the largest cluster", len(groups[top]))
+        put("columns in the largest cluster", size)
         put("largest cluster", joint.max())
-        chance = [mean(f, B, b, wrong, deal) for deal in deals]
-        put("random group", np.mean([values[top] for values in chance]))
-        put("best random group", np.mean([values.max() for values in chance]))
+        put("random group", np.median(chance))
+        put("random groups below the cluster", (chance < joint[top]).mean())
+        put("one left in place", kept.mean())
+        put("best one left in place", kept.min())
         put("all", mean(f, B, b, wrong, [range(30)])[0])
         put("log-loss", log_loss(b, f(B)).mean())
         put("largest alone, log-loss", mean(f, B, b, log_loss).max())
@@ -225,7 +223,7 @@ def splits() -> dict[str, Any]:
         put("whitened largest alone", mean(h, W, b, wrong).max())
         put("whitened sum alone", mean(h, W, b, wrong).sum())
         put("whitened all", mean(h, W, b, wrong, [range(30)])[0])
-    return {"splits": len(SPLITS), "shuffles": REPEATS, "deals": DEALS, **rows}
+    return {"splits": len(SPLITS), "shuffles": REPEATS, "random groups": RANDOM, **rows}
 
 
 def independent() -> dict[str, Any]:
