@@ -75,7 +75,7 @@ figure_style()
 #
 # **Guess before you look**: how many of 100 answers does the forest lose with its most important measurement?
 
-# %% mystnb={"figure": {"caption": "What a random forest on the breast cancer data loses on held-out tumours, mean of ten shuffles, against how many measurements are shuffled together. Grey: each of the 30 by itself. Blue: five random groups of each size. Red: clusters of measurements that say nearly the same, found on the training rows.", "name": "fig-permutation-importance"}, "image": {"alt": "Dots; answers lost of 100 against the number of columns shuffled together. Grey dots at one column lie within about one of zero. Blue dots stay low up to about ten columns and then climb to about 42 at thirty. One red dot, a cluster of six columns, stands at 23, far above nearly all blue dots of that size; the other red dots are low."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "What a random forest on the breast cancer data loses on held-out tumours, mean of ten shuffles, against how many measurements are shuffled together. Grey: each of the 30 by itself. Blue: five random groups of each size. Red: clusters of measurements that say nearly the same, found on the training rows.", "name": "fig-permutation-importance"}, "image": {"alt": "Dots; answers lost of 100 against the number of columns shuffled together. Grey dots at one column lie within about one of zero. Blue dots stay low up to about ten columns and then climb to 40 at thirty. One red diamond, a cluster of six columns, stands at 23, far above nearly all blue dots of that size; the other red ones are low."}} tags=["hide-input"]
 data = breast_cancer()
 forest = RandomForestClassifier(100, random_state=0).fit(data.X_train, data.y_train)
 
@@ -123,7 +123,7 @@ plt.show()
 
 # %% [markdown]
 # Next to nothing: the grey dots say that the forest could do without any one of its columns.
-# But the red dot at the top is six columns shuffled *together*, the radius, perimeter and area of the cells, on average and in the worst of them.
+# But the red diamond on the left is six columns shuffled *together*, the radius, perimeter and area of the cells, on average and in the worst of them.
 # Each of the six is hardly missed as long as the others are there, because all of them measure size.
 
 # %%
