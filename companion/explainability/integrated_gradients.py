@@ -96,7 +96,7 @@ def integrated_gradients(
     *,
     steps: int = 50,
     rule: str = "gauss",
-    batch: int = 2048,
+    batch: int = 512,
 ) -> torch.Tensor:
     r"""Return what each input adds to the score on the straight path from a baseline.
 
@@ -215,7 +215,7 @@ def exact_integrated_gradients(
             a = _breakpoints(layers, row, origin, limit)
         middles, lengths = (a[1:] + a[:-1]) / 2, a.diff()
         starts = origin.expand(len(middles), *row.shape)
-        rows.append(_path_sum(f, row, starts, middles, lengths, batch=2048))
+        rows.append(_path_sum(f, row, starts, middles, lengths, batch=512))
     return torch.cat(rows)
 
 
@@ -226,7 +226,7 @@ def expected_gradients(
     *,
     samples: int = 200,
     generator: torch.Generator,
-    batch: int = 2048,
+    batch: int = 512,
 ) -> torch.Tensor:
     r"""Return integrated gradients averaged over a background of baselines, by sampling.
 
@@ -292,7 +292,7 @@ def conductance(
     *,
     steps: int = 50,
     rule: str = "gauss",
-    batch: int = 2048,
+    batch: int = 512,
 ) -> torch.Tensor:
     r"""Return what each unit of a hidden layer adds to the score on the straight path from a baseline.
 
