@@ -133,7 +133,7 @@ def integrated_gradients(
 
     References
     ----------
-    Sundararajan, M., Taly, A. and Yan, Q. (2017). Axiomatic attribution for deep networks. ICML. Equation 1.
+    Sundararajan, M., Taly, A. and Yan, Q. (2017). Axiomatic attribution for deep networks. ICML.
     Aumann, R. J. and Shapley, L. S. (1974). Values of non-atomic games. Princeton University Press.
 
     Examples
@@ -263,7 +263,7 @@ def expected_gradients(
     References
     ----------
     Erion, G. et al. (2021). Improving performance of deep learning models with axiomatic attribution priors and
-    expected gradients. Nature Machine Intelligence 3. Equation 4.
+    expected gradients. Nature Machine Intelligence 3.
 
     Examples
     --------
@@ -331,7 +331,7 @@ def conductance(
 
     References
     ----------
-    Dhamdhere, K., Sundararajan, M. and Yan, Q. (2019). How important is a neuron? ICLR. Equation 2.
+    Dhamdhere, K., Sundararajan, M. and Yan, Q. (2019). How important is a neuron? ICLR.
 
     Examples
     --------
