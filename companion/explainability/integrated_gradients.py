@@ -57,8 +57,10 @@ def quadrature(
 
     Returns
     -------
-    nodes, weights : (steps,) ndarrays of float64
-        Ascending nodes in [0, 1], and weights without unit.
+    nodes : (steps,) ndarray of float64
+        Places in [0, 1], ascending.
+    weights : (steps,) ndarray of float64
+        Their weights, positive.
 
     Raises
     ------
