@@ -118,12 +118,13 @@ def partial_dependence(
         raise ValueError("grid must hold a value at least, got none")
     n, d = X.shape
     individual = np.empty((len(points), n))
-    together = max(1, 2**19 // X.size)  # four megabytes for the model at a time
+    # Four megabytes for the model at a time; from one time to the next only the feature's entries change.
+    together = min(len(points), max(1, 2**19 // X.size))
+    copies = np.repeat(X[None], together, axis=0)
     for start in range(0, len(points), together):
         part = points[start : start + together]
-        copies = np.repeat(X[None], len(part), axis=0)  # (part, n, d)
-        copies[:, :, feature] = part[:, None]
-        scores = array_scores(f, copies.reshape(-1, d))
+        copies[: len(part), :, feature] = part[:, None]
+        scores = array_scores(f, copies[: len(part)].reshape(-1, d))
         individual[start : start + len(part)] = scores.reshape(-1, n)
     return PartialDependence(points, individual.mean(axis=1), individual.T)
 
