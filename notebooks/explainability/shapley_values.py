@@ -103,7 +103,7 @@ background = X_train[some]
 values = coalition_values(log_odds, x, background, all_coalitions(d))
 values.shape  # one for each coalition
 
-# %% mystnb={"figure": {"caption": "Root mean square error of the twelve Shapley values of one case, over 20 seeds, against the rows that the model is asked. Left: the log-odds of a network on breast tumours, with 50 background rows for each coalition. Right: a model in which features interact in threes, with one background row. The dashed line is the cost of the exact values. The answers to all coalitions were computed once and are looked up.", "name": "fig-shapley"}, "image": {"alt": "Two panels with logarithmic axes and three falling lines each. Left, a network: single draws have the largest error, permutations and pairs have about half of it from a few thousand rows on. Right, a model of triples: single draws have the smallest error, pairs about one and a half times and permutations nearly twice as much. A dashed vertical line at 204800 rows on the left and 4096 on the right marks the exact values."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Root mean square error of the twelve Shapley values of one case, over 20 seeds, against the rows that the model is asked. Left: the log-odds of a network on breast tumours, with 50 background rows for each coalition. Right: a model in which features interact in threes, with one background row. The dotted line is the cost of the exact values. The answers to all coalitions were computed once and are looked up.", "name": "fig-shapley"}, "image": {"alt": "Two panels with logarithmic axes and three falling lines each. Left, a network: single draws have the largest error, pairs from five thousand rows on the smallest, little more than half of it, and permutations lie between. Right, a model of triples: single draws have the smallest error, pairs about one and a half times and permutations twice as much. A dotted vertical line at 204800 rows on the left and 4096 on the right marks the exact values."}} tags=["hide-input"]
 rng = np.random.default_rng(0)
 triples = [rng.permuted(np.arange(d))[:3] for _ in range(40)]
 weights = rng.normal(size=40)
@@ -173,13 +173,16 @@ for ax, kind, each in zip(axes, ("network", "triples"), (50, 1)):
         )
     ax.axvline(each * 2**d, color=COLOURS["black"], ls=":", lw=1.5, label="all: exact")
     ax.set(xlabel="rows that the model is asked", ylabel="error of a value")
+    ax.minorticks_off()
 axes[0].set_title("A network (in log-odds)")
 axes[1].set_title("A model of triples")
+axes[0].set_yticks([0.01, 0.02, 0.05], ["0.01", "0.02", "0.05"])
+axes[1].set_yticks([0.3, 1, 3], ["0.3", "1", "3"])
 axes[0].legend(fontsize=9)
 plt.show()
 
 # %% [markdown]
-# On the network, asking in pairs about halves the error, and so does walking through permutations.
+# On the network pairs are clearly the best and single draws the worst, with walks through permutations in between.
 # On the right, where features interact in threes, the same trick makes matters worse, and further down you will see why.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -193,16 +196,16 @@ shown = {
     for kind in ("network", "triples")
 }
 claim(
-    "Pairs come closer than as many single draws for each of 20 tumours, as a rule by "
-    "almost half; with triples they come less close for each of 10 models.",
+    "Pairs come closer than as many single draws for each of 20 tumours, in the median "
+    "by about half; with triples they come less close for each of 10 models.",
     bool(
         (ratio["log-odds"] < 1).all()
-        and np.median(ratio["log-odds"]) < 0.6
+        and 0.4 < np.median(ratio["log-odds"]) < 0.6
         and (ratio["triples only"] > 1.2).all()
         and (shown["network"][2:] < 0.8).all()
-        and (shown["triples"][1:] > 1.1).all()
+        and (shown["triples"][2:] > 1.1).all()
     ),
-    over="176 draws, 20 seeds each, recorded, and most points of the figure",
+    over="176 draws, 20 seeds each, recorded, and the figure from 264 draws on",
 )
 
 # %% [markdown]
@@ -369,8 +372,9 @@ show_source(kernel_shap)
 # The first part pays nobody anything, because in the reverse order feature $i$ takes back what it was given.
 # In a random sample it is noise, and in a pair it cancels {cite}`fumagalli2026`.
 #
-# A product of two features belongs to the first part, but for terms of single features, and so pairs are *exact* where no more than two features interact {cite}`mayer2025`.
-# A product of three centred features belongs to the second part, so there pairs cancel nothing, and you have half as many independent draws.
+# Let $s_i$ be $1$ if feature $i$ is in $S$ and $-1$ if it is not, so that a complement turns all signs.
+# A product $s_1 s_2$ does not change then, and so it belongs to the first part; that is why pairs are *exact* where no more than two features interact {cite}`mayer2025`.
+# A product $s_1 s_2 s_3$ turns its sign, so there pairs cancel nothing, and you have half as many independent draws.
 # If that is all, the error should grow by $\sqrt{2} \approx 1.4$.
 
 # %% tags=["hide-input"]
@@ -399,7 +403,8 @@ table(
 )
 
 # %% [markdown]
-# Even for one and the same network it matters what you explain: for the probability, pairs hurt on some tumours.
+# The first line is exact and the last one as expected.
+# For one and the same network it matters even what you explain: for its probability, pairs hurt on some tumours.
 #
 # ## Permutation sampling
 #
@@ -718,23 +723,21 @@ check_group_values(group_values_solution)
 # ## How it compares
 
 # %% tags=["hide-input"]
-speed = {(r["model"], r["work"]): r["ratio"] for r in evidence.results["speed"]}
-trees = [v for (model, _), v in speed.items() if model == "boosted trees"]
-net = [
-    v
-    for (model, work), v in speed.items()
-    if model == "network" and not work.startswith("permutations, 1 ")
-]
+speed = evidence.results["speed"]
+compiled = next(r["ratio"] for r in speed if "C++" in r["work"])
+others = [r for r in speed if "C++" not in r["work"]]
+level = [f"{r['model']}, {r['work']}" for r in others if r["ratio"] < 1.5]
+ahead = [r["ratio"] for r in others if r["ratio"] >= 1.5]
 last = evidence.results["errors"][-1]
 Markdown(
-    "The book's code gains little where the model itself takes the time: on boosted trees "
-    f"it takes from {1 / max(trees):.1f} to {1 / min(trees):.1f} times as long as shap's "
-    "Python explainers, a single permutation of a network takes "
-    f"{1 / speed['network', 'permutations, 1 there and back']:.1f} times as long, and with "
-    f"{last['coalitions']} coalitions shap's estimate has {last['peer'] / last['ours']:.2f} "
-    "times our error, where it takes all of the smallest and largest coalitions instead of "
-    f"drawing them; on a network the other work is {min(net):.1f} to {max(net):.1f} times "
-    "quicker, with equal values. It has no images, texts, interactions or other games."
+    f"Enumeration takes {1 / compiled:.0f} times as long as shap's compiled explainer "
+    "for trees, which reads the trees instead of asking them. With shap's Python "
+    f"explainers the book's code is about level for {'; '.join(level)}; "
+    f"elsewhere it is {min(ahead):.1f} to {max(ahead):.1f} times quicker, with equal "
+    f"values. With {last['coalitions']} coalitions shap's error is "
+    f"{last['peer'] / last['ours']:.2f} times ours: it takes all of the smallest and "
+    "largest coalitions and draws the rest only. The book has no images, texts, "
+    "interactions or other games."
 )
 
 # %% tags=["hide-output"]
