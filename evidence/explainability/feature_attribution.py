@@ -115,6 +115,8 @@ def pointing(net: nn.Sequential, x: torch.Tensor) -> dict[str, float]:
         "gradient times input": gradient_times_input(f, x),
         "integrated gradients, black": straight_path(f, x, 0.0),
         "occlusion, black": occlusion(f, x),
+        "occlusion, grey": occlusion(f, x, fill=0.5),
+        "occlusion, mean image": occlusion(f, x, fill=X.mean(dim=0)),
         "integrated gradients, white": straight_path(f, x, 1.0),
         "occlusion, white": occlusion(f, x, fill=1.0),
     }
@@ -123,6 +125,8 @@ def pointing(net: nn.Sequential, x: torch.Tensor) -> dict[str, float]:
     corner = occlusion(f, x, fill=1.0, stride=2)[:, TAG].abs().max()
     if not (white == 0 and corner < 1e-4):
         raise AssertionError("a white filling does not hide the white tag")
+    # What the logit loses when the tag, and nothing else, is blackened.
+    rows["fall without tag, logits"] = mean(f(x) - f(x.masked_fill(TAG, 0.0)))
     # Grad-CAM at the last convolution, and with each position's own gradient.
     front, back = net[:-2], class_score(net[-2:], 3)
     cam = grad_cam(front, back, x)
