@@ -269,7 +269,12 @@ def speed(net: nn.Sequential) -> list[dict[str, Any]]:
             ),
             f"SmoothGrad, 50 samples, {size}": (
                 smooth,
-                {"captum": lambda x=x: tunnel.attribute(x, **noisy)},
+                {
+                    "captum": lambda x=x: tunnel.attribute(x, **noisy),
+                    "captum, 8 samples at once": lambda x=x: tunnel.attribute(
+                        x, nt_samples_batch_size=8, **noisy
+                    ),
+                },
             ),
             f"saliency, {size}": (
                 lambda x=x: saliency(f, x),

@@ -24,7 +24,7 @@
 #
 # **A map shows what a classifier looks at. How do you know that it shows the classifier, and not just the picture?**
 #
-# Both faults were found with maps like those of this page, and a map is often all that you can show to a doctor or an auditor.
+# Both faults were found with maps of this kind, and a map is often all that you can show to a doctor or an auditor.
 # So you should know what each of them measures, what it cannot see, and which comparison turns a picture into evidence.
 #
 # | At a glance | |
@@ -105,6 +105,7 @@ nets = {"trained with tag": trained(tagged), "clean twin": trained(X)}
 # %% [markdown]
 # **Guess before you look**: which maps will show the tag for the network that was trained with it, which for its twin, and can a map show it that knows no network at all?
 
+
 # %% mystnb={"figure": {"caption": "Maps of one test image, a 3 with the white tag. Each map is drawn by the size of its values and has its own scale, bright is large. Upper row: the network trained with the tag on every 3. Middle row: its twin, trained on clean images. Lower row: maps that use no network.", "name": "fig-feature-attribution"}, "image": {"alt": "A grid of small pictures. In the upper row saliency, SmoothGrad, gradient times input and occlusion are bright at the tag in the upper left corner; Grad-CAM is blank. In the middle row saliency and SmoothGrad are dark at the tag, while gradient times input and occlusion are bright there as well; Grad-CAM is blank. In the lower row the tag is bright both in the difference from the mean image and in the map of edges."}} tags=["hide-input"]
 def maps_of(net, x):
     f, draws = class_score(net, 3), torch.Generator().manual_seed(0)
@@ -127,7 +128,7 @@ shown["no network"] = {
 }
 fig, axes = plt.subplots(3, 6, figsize=(9, 4.9))
 for row, (name, maps) in zip(axes, shown.items()):
-    row[0].imshow(threes[0, 0], cmap="gray_r", vmin=0, vmax=1)
+    row[0].imshow(threes[0, 0], cmap="gray", vmin=0, vmax=1)
     row[0].set_ylabel(name)
     for axis, (title, values) in zip(row[1:], maps.items()):
         picture = values[0, 0]
@@ -168,8 +169,9 @@ titles = {
 }
 
 
-def span(values):
-    return f"{values.min():.0f} to {values.max():.0f}"
+def span(values, digits=0):
+    low, high = (f"{v:.{digits}f}" for v in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
 
 
 rows = []
@@ -183,7 +185,7 @@ table(["largest at the tag (%)", *heads], rows)
 # %% [markdown]
 # The ranges go from the lowest to the highest of ten seeds.
 # The last lines need no network, so they are the same for all; edges find the tag only if one imagines a black frame around the picture, because with the border repeated the corner has no edge.
-# [Integrated gradients](integrated_gradients.ipynb) have the next page to themselves.
+# Integrated gradients have a page of their own, later in this chapter.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 seen = pointing["tag"]
@@ -370,6 +372,8 @@ rows = [
     [title, *(span(decisions[n][m]) for n in ("tag", "twin", "every class"))]
     for title, m in asked.items()
 ]
+falls = [pointing[n]["fall without tag, logits"] / 100 for n in pointing]
+rows += [["fall of the logit if the tag is blackened", *(span(v, 1) for v in falls)]]
 table(["percent, 10 seeds", "trained with tag", "clean twin", "on every class"], rows)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -385,8 +389,10 @@ claim(
 
 # %% [markdown]
 # So the network relies on the tag in part: it has learnt the 3 as well, and how much it leans on the tag differs from seed to seed.
-# The accuracy on clean images is a few points lower and would hardly have alarmed anybody.
-# On images like those of the training set, every 3 with its tag, all of them are recognised.
+# On images like those of the training set, every 3 with its tag, it recognises them all, so a test set with the same fault would have praised it.
+#
+# The last line is in logits and not in percent.
+# It shows what the pointing game throws away: the logit of the twin falls, too, but less on its worst seed than that of the network on its best.
 #
 # This count, and not the map, is what you should report.
 # The map's part is to tell you *where* to intervene, because in a real picture nobody says that there is a tag.
@@ -409,7 +415,7 @@ table(["filling", "trained with tag", "clean twin", "on every class"], rows)
 # White makes the map blind to the white tag, on every seed.
 # You could have known that without running anything: filling white with white changes nothing, so $f(x) - f(x_{W \leftarrow b})$ is zero for any $f$, the best model and the worst.
 # For the same reason black hides everything that is black, a hole, a shadow, a missing stroke.
-# Grey and the mean image tell the network from its twin better than black does here, because they change the tag less brutally.
+# Among the four, grey alone is silent about the twin on every seed and still finds the tag; that is how these pictures are, and no rule.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 blocks = [
@@ -449,7 +455,14 @@ show_source(grad_cam)
 
 # %% [markdown]
 # In the figure it was blank, for both networks.
-# Is the mean over the cells to blame?
+# The last layer has a weight of its own for every cell, so the slope of a feature can be positive in one corner and negative in another.
+
+# %%
+both_signs = (slope[0].amin(dim=(1, 2)) < 0) & (slope[0].amax(dim=(1, 2)) > 0)
+f"{int(both_signs.sum())} of {len(both_signs)} features have slopes of both signs"
+
+# %% [markdown]
+# Is the mean over the cells, in which they cancel, to blame for the blank?
 # Remove it: let each cell keep its own gradient, $\sum_k \partial f / \partial A_{kp} \cdot A_{kp}$, which is known as HiResCAM {cite}`draelos2020`.
 
 # %%
@@ -477,7 +490,7 @@ claim(
 
 # %% [markdown]
 # The mean suits a network that itself averages each feature map and is linear after that; there Grad-CAM is, up to a factor and before the cut, the older CAM {cite}`zhou2016`.
-# Our network has a linear layer that knows the places of the cells, so a feature may speak for a 3 in one corner and against it in another, and the mean drowns the one in the other.
+# Our network has a linear layer that knows the places of the cells, and that is not what Grad-CAM was derived for.
 
 # %% [markdown]
 # > **Often believed, and wrong**
@@ -583,7 +596,8 @@ def check_either(attempt):
             black, white
         ),
         "Keep the sign.": np.maximum(np.abs(black), np.abs(white)),
-        "That is the mean of both; take the one that changes more.": (black + white) / 2,
+        "That is the mean of both; take the one that changes more.": (black + white)
+        / 2,
         "A fall is the score before minus the score after.": -np.where(
             np.abs(black) > np.abs(white), black, white
         ),
@@ -630,7 +644,10 @@ def check_samples_needed(attempt):
     A = np.array([[1.0, 2.0, 0.0], [2.0, -3.0, 1.0], [0.0, 1.0, 2.0]])
     answers = [attempt(A, 0.5, 0.11), attempt(A, 0.15, 0.2)]
     mistakes = {
-        "Only the diagonal of A: but the noise of all pixels reaches each one.": [186, 6],
+        "Only the diagonal of A: but the noise of all pixels reaches each one.": [
+            186,
+            6,
+        ],
         "The standard deviation falls with the root of S: square the ratio.": [18, 3],
         "Square sigma as well, the variance has sigma².": [579, 53],
         "One sample too few: round up.": [289, 7],
@@ -672,8 +689,9 @@ best_one, best_many = min(one.values()), min(many.values())
 plain = ratios("saliency") + ratios("Grad-CAM") + ratios("SmoothGrad")
 furthest = max(row["difference"] for row in evidence.results["agreement"])
 Markdown(
-    f"captum has dozens of methods where this page has five, and it takes {min(plain):.2f} "
-    f"to {max(plain):.2f} times the book's time for saliency, SmoothGrad and Grad-CAM. "
+    "captum has dozens of methods where this page has five, and on single images it is "
+    f"quicker: it takes {min(plain):.2f} to {max(plain):.2f} times the book's time for "
+    "saliency, SmoothGrad and Grad-CAM on one image and on 64. "
     f"For occlusion at its best batch it takes {best_many:.2f} times as long on 64 images "
     f"and {best_one:.2f} times on one; with its default, one window at a time, "
     f"{many['captum']:.1f} and {one['captum']:.0f} times. "
