@@ -178,7 +178,8 @@ def tree_shap(
         for start in range(0, len(X), size):
             x = X[start : start + size]
             each = D * (len(x) + len(B) + 2**D) if few else len(x) * len(B)
-            for part in np.array_split(group, -(-len(group) * each // NUMBERS)):
+            blocks = min(len(group), -(-len(group) * each // NUMBERS))
+            for part in np.array_split(group, blocks):
                 features = np.nonzero(asks[part])[1].reshape(-1, D)
                 x_out = _outside(x, leaves, part, features)  # (leaves, rows, D)
                 b_out = _outside(B, leaves, part, features)
