@@ -357,9 +357,9 @@ def test_rows_are_compared_in_float32_as_the_model_compares_them():
 
 
 def test_a_cut_belongs_to_the_left():
-    tree = DecisionTreeRegressor().fit([[0.0], [1.0]], [0.0, 1.0])
-    np.testing.assert_array_equal(tree_shap(tree, [[0.5]], [[1.0]]), [[-1.0]])
-    np.testing.assert_array_equal(tree_shap(tree, [[0.6]], [[0.5]]), [[1.0]])
+    tree = DecisionTreeRegressor().fit([[0.0], [1.0]], [2.0, 5.0])
+    np.testing.assert_array_equal(tree_shap(tree, [[0.5]], [[1.0]]), [[-3.0]])
+    np.testing.assert_array_equal(tree_shap(tree, [[0.6]], [[0.5]]), [[3.0]])
 
 
 @pytest.mark.parametrize("scale", [1e-170, 1e170])
