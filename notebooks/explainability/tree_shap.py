@@ -463,25 +463,20 @@ def group_importance(phi):
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_group_importance(attempt):
     groups = phi.reshape(len(phi), 3, 10)
+    sums = groups.sum(axis=1)
+    neighbours = phi.reshape(len(phi), 10, 3).sum(axis=2)
     mistakes = {
         "Credits of opposite sign cancel within a group: add up first, then take the "
         "absolute value.": np.abs(groups).sum(axis=1).mean(axis=0),
-        "Without absolute values patients of both kinds cancel.": groups.sum(
-            axis=1
-        ).mean(axis=0),
+        "Without absolute values patients of both kinds cancel.": sums.mean(axis=0),
         "Take the absolute value for each patient, not of the mean.": np.abs(
-            groups.sum(axis=1).mean(axis=0)
+            sums.mean(axis=0)
         ),
-        "The three of a group are added up, not averaged.": np.abs(
-            groups.mean(axis=1)
-        ).mean(axis=0),
         "Columns j, j + 10 and j + 20 belong together, not neighbours.": np.abs(
-            phi.reshape(len(phi), 10, 3).sum(axis=2)
+            neighbours
         ).mean(axis=0),
     }
-    check_answer(
-        attempt(phi), np.abs(groups.sum(axis=1)).mean(axis=0), mistakes, tolerance=1e-9
-    )
+    check_answer(attempt(phi), np.abs(sums).mean(axis=0), mistakes, tolerance=1e-9)
 
 
 check_group_importance(group_importance)
