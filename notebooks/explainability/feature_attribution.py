@@ -185,7 +185,7 @@ table(["largest at the tag (%)", *heads], rows)
 # %% [markdown]
 # The ranges go from the lowest to the highest of ten seeds.
 # The last lines need no network, so they are the same for all; edges find the tag only if one imagines a black frame around the picture, because with the border repeated the corner has no edge.
-# Integrated gradients have a page of their own, later in this chapter.
+# [Integrated gradients](integrated_gradients.ipynb) have the next page to themselves.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 seen = pointing["tag"]
