@@ -840,6 +840,17 @@ METHODS = {
     "CVaR": ["safety/risk_assessment", "safety/distributionally_robust_optimization"],
     "importance sampling": ["safety/rare_events"],
     "fault tree": ["safety/fault_trees"],
+    "Grad-CAM": ["explainability/feature_attribution"],
+    "integrated gradients": ["explainability/integrated_gradients"],
+    "KernelSHAP": ["explainability/shapley_values"],
+    "TreeSHAP": ["explainability/tree_shap"],
+    "LIME": ["explainability/local_surrogates"],
+    "counterfactual": ["explainability/counterfactual_explanations"],
+    "permutation importance": ["explainability/permutation_importance"],
+    "partial dependence": ["explainability/feature_effects"],
+    "explainable boosting": ["explainability/additive_models"],
+    "induction heads": ["explainability/mechanistic_interpretability"],
+    "activation patching": ["explainability/activation_patching"],
 }
 
 
@@ -869,7 +880,10 @@ def test_the_source_is_not_searched_and_says_that_it_does_not_run(
         "article .banner a", "all => all.map(a => a.getAttribute('href'))"
     )
     run = sorted((ROOT / "notebooks").glob("source_listing_*.py"))
-    assert to == [f"../notebooks/{path.stem}.html" for path in run]
+    assert to == [
+        *(f"../notebooks/{path.stem}.html" for path in run),
+        "explainability.html",
+    ]
     assert page.locator("article pre").count() >= 3
     assert page.locator("article button.copybtn").count() == 0
     page.close()

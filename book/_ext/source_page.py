@@ -5,6 +5,7 @@ from sphinx.application import Sphinx
 from sphinx.util.nodes import make_refnode
 
 PAGE = "book/source_document"
+COMPLETED = "book/explainability"  # where the section that breaks off goes on
 REPAIRED = "notebooks/source_listing_"  # where a listing is run, before its number
 
 
@@ -37,7 +38,13 @@ def add_banner(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         " It is the document that this book answers, to the letter, and its code does not run. "
         "Its listings are run and repaired, fault by fault, on pages of their own: "
     )
-    says += [*links[1:], nodes.Text(".")]
+    completed = nodes.Text("the chapter on explainability completes it")
+    says += [
+        *links[1:],
+        nodes.Text(". Its fourth section breaks off before any listing: "),
+        make_refnode(app.builder, docname, COMPLETED, "", completed),
+        nodes.Text("."),
+    ]
     doctree.insert(0, nodes.container("", says, classes=["banner"]))
 
 
