@@ -37,7 +37,13 @@ Edit = torch.Tensor | Callable[[torch.Tensor], torch.Tensor]
 
 
 class Patching(NamedTuple):
-    """What `activation_patching` measured, for P parts and n sequences, with or without the T positions."""
+    """What `activation_patching` measured, for P parts and n sequences, with or without the T positions.
+
+    Examples
+    --------
+    >>> Patching._fields
+    ('clean', 'corrupted', 'patched', 'shares')
+    """
 
     clean: torch.Tensor  # (n,) metric of the clean run
     corrupted: torch.Tensor  # (n,) metric of the corrupted run
@@ -48,7 +54,13 @@ class Patching(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """What the metric of each of n sequences loses when a part is replaced."""
+    """What the metric of each of n sequences loses when a part is replaced.
+
+    Examples
+    --------
+    >>> Effects._fields
+    ('total', 'direct', 'indirect')
+    """
 
     total: torch.Tensor  # (n,) later parts react
     direct: torch.Tensor  # (n,) every other part stays as it was

@@ -1,7 +1,8 @@
-"""Activation patching beside TransformerLens with the same weights, and what seven networks do with their parts."""
+"""Activation patching beside TransformerLens with the same weights, and what the parts of seven networks do."""
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from typing import Any
@@ -161,9 +162,15 @@ def patched(model: AttentionOnlyTransformer) -> dict[str, Any]:
         maps = activation_patching(
             model, clean, corrupted, lead, [*names, everything], by_position=True
         )
-        rows["map"] = dict(
-            zip([*names, "everything"], maps.shares.tolist(), strict=True)
-        )
+        rows["map"] = {
+            name: {
+                "largest": float(shares.max()),
+                "at": int(shares.argmax()),
+                "elsewhere": float(shares.abs().sort().values[-2]),
+            }
+            for name, shares in zip(names, maps.shares, strict=False)
+        }
+        rows["map"]["everything at one position"] = maps.shares[-1].tolist()
         result[what] = rows
     return result
 
@@ -184,6 +191,7 @@ def hooked(model: AttentionOnlyTransformer) -> HookedTransformer:
         normalization_type=None,
         default_prepend_bos=False,
         device="cpu",
+        dtype=model.embedding.dtype,
         seed=0,
     )
     theirs = HookedTransformer(config)
@@ -241,42 +249,44 @@ def silenced(
 
 
 def agreement(model: AttentionOnlyTransformer) -> dict[str, Any]:
-    """Largest differences from TransformerLens on the same work."""
-    theirs = hooked(model)
+    """Largest differences from TransformerLens on the same work, in both precisions."""
+    result: dict[str, Any] = {"heads": HEADS}
     clean, corrupted, answer = pair(5)
+    tokens = repeated_sequences(64, torch.Generator().manual_seed(4000)).tokens
 
     def lead(logits: torch.Tensor) -> torch.Tensor:
         return logit_lead(logits[:, -1], answer)
 
-    tokens = repeated_sequences(64, torch.Generator().manual_seed(4000)).tokens
-    with torch.no_grad():
-        logits = float((run(model, tokens)[0] - theirs(tokens)).abs().max())
-    ours = activation_patching(model, clean, corrupted, lead, HEADS, by_position=True)
-    expected = their_map(theirs, clean, corrupted, lead)  # (layer, position, head)
-    shares = ours.shares.reshape(2, 2, -1).transpose(1, 2)
-    worst = {
-        "logits": logits,
-        "shares of the map": float((shares - expected).abs().max()),
-        "logits after zero ablation": max(
-            float(
-                (
-                    ablate(model, tokens, f"layer{layer}.head{head}")
-                    - silenced(theirs, tokens, layer, head)
-                )
-                .abs()
-                .max()
-            )
+    # Logits up to 20 from two orders of addition, and shares of a difference of about 15.
+    for dtype, limit in ((torch.float32, 1e-5), (torch.float64, 1e-13)):
+        mine = copy.deepcopy(model).to(dtype)
+        theirs = hooked(mine)
+        logits, _ = run(mine, tokens)
+        scale = float(logits.abs().max())
+        with torch.no_grad():
+            plain = float((logits - theirs(tokens)).abs().max())
+        found = activation_patching(mine, clean, corrupted, lead, HEADS, True)
+        shares = found.shares.reshape(2, 2, -1).transpose(1, 2)
+        silent = [
+            ablate(mine, tokens, f"layer{layer}.head{head}")
+            - silenced(theirs, tokens, layer, head)
             for layer in range(2)
             for head in range(2)
-        ),
-    }
-    # Float32 logits up to 20 from two orders of addition; 1e-5 of them.
-    limits = {"shares of the map": 1e-5}
-    for name, difference in worst.items():
-        if difference > limits.get(name, 1e-4):
-            raise AssertionError(f"{name} differ from TransformerLens: {difference}")
-    largest = float(run(model, tokens)[0].abs().max())
-    return {"largest difference": worst, "largest logit": largest, "heads": HEADS}
+        ]
+        worst = {
+            "logits, relative": plain / scale,
+            "logits with a silent head, relative": float(
+                max(gap.abs().max() for gap in silent) / scale
+            ),
+            "shares of the map": float(
+                (shares - their_map(theirs, clean, corrupted, lead)).abs().max()
+            ),
+        }
+        for name, difference in worst.items():
+            if not difference < limit:
+                raise AssertionError(f"{dtype}: {name} differ by {difference}")
+        result[str(dtype).removeprefix("torch.")] = worst
+    return result
 
 
 def speed(model: AttentionOnlyTransformer) -> list[dict[str, Any]]:

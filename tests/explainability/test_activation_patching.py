@@ -85,7 +85,7 @@ def by_hand(model, tokens, edit):
     ]
     size = WIDTH // HEADS
     for layer in range(2):
-        W, b, O = model.W_qkv[layer], model.b_qkv[layer], model.W_out[layer]
+        W, b, W_O = model.W_qkv[layer], model.b_qkv[layer], model.W_out[layer]
         q, k, v = ([(W @ y + b).split(WIDTH)[i] for y in x] for i in range(3))
         out = list(x)
         for h in range(HEADS):
@@ -94,7 +94,7 @@ def by_hand(model, tokens, edit):
                 at = [q[t][own] @ k[s][own] / size**0.5 for s in range(t + 1)]
                 a = torch.stack(at).softmax(0)
                 found = sum(a[s] * v[s][own] for s in range(t + 1))
-                out[t] = out[t] + edit(f"layer{layer}.head{h}", t, O[:, own] @ found)
+                out[t] = out[t] + edit(f"layer{layer}.head{h}", t, W_O[:, own] @ found)
         for t in range(len(x)):
             out[t] = out[t] + edit(f"layer{layer}.bias", t, model.b_out[layer])
         x = out
