@@ -244,10 +244,8 @@ show_source(causal_effects)
 # %%
 def span(part, kind, what, digits):
     values = [seed["parts"][part][kind][what] for seed in seeds]
-    low, high = (
-        f"{v:.{digits}f}".replace("-0.0", "0.0") for v in (min(values), max(values))
-    )
-    return f"{low} to {high}"
+    low, high = (round(v, digits) + 0.0 for v in (min(values), max(values)))
+    return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 rows = [
@@ -416,44 +414,34 @@ claim(
 # Here is the mean over seven seeds of the share, by lead and by accuracy.
 
 # %%
-patching = evidence.results["patching"]
-
-
-def shares(metric, direction, part, corruption="before the answer"):
-    return np.array([p[corruption][metric][direction][part] for p in patching])
-
-
 ways = [(m, d) for m in ("lead", "accuracy") for d in ("into corrupted", "into clean")]
-labels = ["layer0.head0", "layer0.head1", "both layer-0 heads"]
-labels += ["layer1.head0", "layer1.head1", "both layer-1 heads"]
-rows = [[part, *(float(shares(*w, part).mean()) for w in ways)] for part in labels]
-table(
-    [
-        "part",
-        "lead: into corrupted",
-        "into clean",
-        "accuracy: into corrupted",
-        "into clean",
-    ],
-    rows,
-    digits=2,
-)
+
+
+def recorded_share(metric, direction, part, changed="before the answer"):
+    seeds = evidence.results["patching"]
+    return np.array([seed[changed][metric][direction][part] for seed in seeds])
+
+
+heads = ["layer0.head0", "layer0.head1", "both layer-0 heads"]
+heads += ["layer1.head0", "layer1.head1", "both layer-1 heads"]
+rows = [
+    [part, *(float(recorded_share(*w, part).mean()) for w in ways)] for part in heads
+]
+header = ["part", "lead: into corrupted", "into clean"]
+table([*header, "accuracy: into corrupted", "into clean"], rows, digits=2)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 pair = ["layer1.head0", "layer1.head1"]
-there = np.array(
-    [[shares(m, "into corrupted", p) for p in pair] for m in ("lead", "accuracy")]
-)
-back = np.array(
-    [[shares(m, "into clean", p) for p in pair] for m in ("lead", "accuracy")]
+back, kept, accuracy_back, accuracy_lost = (
+    np.array([recorded_share(*way, part) for part in pair]) for way in ways
 )
 claim(
     "By accuracy each head of layer 1 brings back more than 65 % of the answers and "
     "costs fewer than 35 %, though by lead the two directions agree to 0.01.",
     bool(
-        (there[1] > 0.65).all()
-        and (back[1] < 0.35).all()
-        and (abs(there[0] - back[0]) < 0.01).all()
+        (accuracy_back > 0.65).all()
+        and (accuracy_lost < 0.35).all()
+        and (abs(back - kept) < 0.01).all()
     ),
     over="7 seeds, recorded, 64 pairs each, both heads",
 )
@@ -463,17 +451,11 @@ claim(
 # That is a gift of the last layer: in layer 0 the shares of two heads need not sum to one, and in the network of seed 4 they do not.
 
 # %%
-head0, head1 = (
-    [
-        float(shares("lead", d, f"layer0.head{h}")[4])
-        for d in ("into corrupted", "into clean")
-    ]
-    for h in (0, 1)
-)
-rows = [
-    [d, x, y, x + y] for d, x, y in zip(("into corrupted", "into clean"), head0, head1)
-]
-table(["seed 4, by lead", "layer0.head0", "layer0.head1", "sum"], rows, digits=2)
+rows = []
+for way in ("into corrupted", "into clean"):
+    x, y = (float(recorded_share("lead", way, part)[4]) for part in heads[:2])
+    rows.append([way, x, y, x + y])
+table(["seed 4, by lead", *heads[:2], "sum"], rows, digits=2)
 
 # %% [markdown]
 # And the pair decides what can be found at all.
@@ -482,11 +464,11 @@ table(["seed 4, by lead", "layer0.head0", "layer0.head1", "sum"], rows, digits=2
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 both = "both layer-0 heads"
 claim(
-    "The heads of layer 0 bring back more than 95 % of the lead if the token before the "
-    "answer was changed, and less than 20 % if the answer was.",
+    "The heads of layer 0 bring back more than 95 % of the lead if the token before "
+    "the answer was changed, and less than 20 % if the answer was.",
     bool(
-        (shares("lead", "into corrupted", both) > 0.95).all()
-        and (shares("lead", "into corrupted", both, "the answer") < 0.2).all()
+        (recorded_share("lead", "into corrupted", both) > 0.95).all()
+        and (recorded_share("lead", "into corrupted", both, "the answer") < 0.2).all()
     ),
     over="7 seeds, recorded, 64 pairs each",
 )
@@ -507,7 +489,7 @@ for kind in ("zero", "mean", "resample"):
 table(["ablation of the positions", "accuracy left"], rows, digits=1)
 
 # %% [markdown]
-# One experiment says that nothing works without positions, and two say that they do not matter at all.
+# One experiment says that hardly anything works without positions, and two say that they do not matter at all.
 # All three are right, but two of them could not have come out otherwise: position 7 is position 7 in every sequence, so the mean and the resampled part are what was there before.
 # Whoever had picked the mean ablation, and reported one number, would have struck the positions off the list.
 #
@@ -534,7 +516,7 @@ table(["ablation of the positions", "accuracy left"], rows, digits=1)
 #
 # **Who is harmed when it fails**: people whom a model judges after "the heads that carry gender" were removed from it, because the audit that showed no effect used the same pairs as the search, and a spare head was never asked.
 #
-# **In production** take TransformerLens or nnsight, which place hooks in most open language models, and the first of which has patching utilities ready.
+# **In production** take TransformerLens or nnsight, which reach into most open language models; the first has patching functions ready.
 
 # %% [markdown]
 # ## Exercise 1: sufficient or needed?
@@ -653,10 +635,11 @@ one, many = (
 silent = speed["one head silenced, 1 sequence"]
 apart = evidence.results["agreement"]["float64"]["shares of the map"]
 Markdown(
-    f"The book's code knows one small architecture, where TransformerLens works in most open models, and it takes "
-    f"{1 / silent:.1f} times as long to silence a head in a single sequence. "
-    f"With the same weights both draw the same patching map, to {apart:.0e} in float64; the book's takes all positions "
-    f"in one batch, which makes it {one:.0f} times quicker for one pair and {many:.1f} times for 64."
+    "The book's code knows one small architecture, where TransformerLens works in most "
+    f"open models, and it takes {1 / silent:.1f} times as long to silence a head in a "
+    "single sequence. With the same weights both draw the same patching map, to "
+    f"{apart:.0e}. The book's takes all positions in one batch, which makes it "
+    f"{one:.0f} times quicker for one pair, and {many:.1f} times for 64."
 )
 
 # %% tags=["hide-output"]
