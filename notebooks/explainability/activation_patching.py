@@ -636,10 +636,10 @@ silent = speed["one head silenced, 1 sequence"]
 apart = evidence.results["agreement"]["float64"]["shares of the map"]
 Markdown(
     "The book's code knows one small architecture, where TransformerLens works in most "
-    f"open models, and it takes {1 / silent:.1f} times as long to silence a head in a "
-    "single sequence. With the same weights both draw the same patching map, to "
-    f"{apart:.0e}. The book's takes all positions in one batch, which makes it "
-    f"{one:.0f} times quicker for one pair, and {many:.1f} times for 64."
+    f"open models. With the same weights both draw the same map, to {apart:.0e}. "
+    f"TransformerLens takes {silent:.1f} times as long as the book's code to silence a "
+    f"head in one sequence, and for a map of 64 pairs {many:.1f} times; for a map of one "
+    f"pair it is {one:.0f} times, because the book's takes all positions in one batch."
 )
 
 # %% tags=["hide-output"]
