@@ -254,6 +254,33 @@ def picture_faults(notebook: nbformat.NotebookNode) -> list[str]:
     return []
 
 
+# A decimal or a share in percent.
+NUMBER = re.compile(r"(?<![\w.])(\d*\.\d+|\d+(?= ?(?:%|percent|per cent)))(?![\w])")
+# Formulas and arithmetic, code, quotations, and where links lead.
+NOT_PROSE = re.compile(
+    r"\$\$.+?\$\$|\$[^$]+\$|`[^`]*`|\"[^\"]*\"|\]\([^)]*\)", re.DOTALL
+)
+
+
+def number_faults(notebook: nbformat.NotebookNode) -> list[str]:
+    """Numbers typed into prose that are no parameter of the page's code, no arithmetic and not cited.
+
+    What was measured changes with the code that measures it, and the sentence would not.
+    """
+    code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
+    parameters = {float(n) for n in re.findall(r"(?<![\w.])\d*\.?\d+(?!\w)", code)}
+    faults = []
+    for cell in notebook.cells:
+        for paragraph in cell.source.split("\n\n") * (cell.cell_type == "markdown"):
+            if "{cite" not in paragraph:
+                faults += [
+                    f"{found[0]} in: {paragraph}"
+                    for found in NUMBER.finditer(NOT_PROSE.sub("", paragraph))
+                    if not {float(found[0]), float(found[0]) / 100} & parameters
+                ]
+    return faults
+
+
 CHECKS = [
     skeleton_faults,
     time_faults,
@@ -261,6 +288,7 @@ CHECKS = [
     claim_faults,
     exercise_faults,
     picture_faults,
+    number_faults,
 ]
 
 
@@ -271,7 +299,9 @@ def test_a_lesson_follows_the_template(path, check):
     assert check(notebook) == []
 
 
-@pytest.mark.parametrize("check", [need_faults, claim_faults, picture_faults])
+@pytest.mark.parametrize(
+    "check", [need_faults, claim_faults, picture_faults, number_faults]
+)
 @pytest.mark.parametrize("path", LISTINGS, ids=lambda p: p.stem)
 def test_the_page_of_a_listing_keeps_the_rules_that_concern_it(path, check):
     notebook = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
@@ -341,6 +371,8 @@ def test_the_model_lesson_has_no_fault():
         (exercise_faults, "**✓ Right.**", "**Not yet.**"),
         (exercise_faults, "# Why: ", "# "),
         (picture_faults, "import numpy as np", None),
+        (number_faults, "## References", "It is 0.37 slower.\n\n## References"),
+        (number_faults, "## References", "It finds 37 %.\n\n## References"),
     ],
 )
 def test_a_departure_from_the_template_is_noticed(check, old, new):

@@ -183,7 +183,7 @@ claim(
 # That 8 has a unit, however, and elsewhere eight steps may be quite usual.
 #
 # *Density* compares instead.
-# The neighbours of 10 are 7 and 8 away, which is 7.5 on average, but those of 3 are 1 and 2 away, which is only 1.5.
+# The neighbours of 10 are 7 and 8 away, which is $(7 + 8)/2 = 7.5$ on average, but those of 3 are 1 and 2 away, which is only $(1 + 2)/2 = 1.5$.
 # (Those of 2 are both 1 away, but the equation below counts 3 as 2 away, so 2 gets 1.5 as well.)
 # So it is $7.5 / 1.5 = 5$ times denser around the neighbours of 10 than around 10 itself.
 

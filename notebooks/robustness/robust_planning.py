@@ -543,7 +543,7 @@ check_hand_on_the_controls(hand_on_the_controls_solution)
 # *Hard, 20 minutes.*
 # The machine breaks once in a hundred steps, but you do not know that.
 # You have drawn $m = 100$ next states for each of the four rows, `rng.multinomial(100, truth.transition)`, and estimate the model from them.
-# With probability at least 95 % all four estimated rows lie within
+# With probability at least $95\,\%$ all four estimated rows lie within
 #
 # $$\kappa = \sqrt{\tfrac{2}{m} \ln \tfrac{4\,(2^2 - 2)}{0.05}}$$
 #

@@ -371,7 +371,7 @@ claim(
 # ## Break it: weights cannot leave the sample
 #
 # The worst case bounds the true mean only if the truth is in the set.
-# For the law that the sample was drawn from, a radius of $\rho = z^2 / n$ makes that likely, with $z = 1.645$ for 95 %; half of it for the divergence.
+# For the law that the sample was drawn from, a radius of $\rho = z^2 / n$ makes that likely, with $z = 1.645$ for $95\,\%$; half of it for the divergence.
 # We drew 100 losses again and again from 450 of held-out digits, whose mean is then the truth.
 
 # %%
@@ -385,7 +385,7 @@ table(["at least the truth, % of samples", "least", "most of 5 seeds"], rows, di
 # Three things to see.
 # The plain mean is too small more often than not.
 # The chi-squared value covers as often as *normal*, the textbook interval $\bar\ell + z s / \sqrt n$, because at such a small radius it *is* that interval, but for the $n - 1$ in its variance.
-# And neither reaches the promised 95 %: the losses have a long tail that a sample of 100 has often not seen.
+# And neither reaches the promised $95\,\%$: the losses have a long tail that a sample of 100 has often not seen.
 # If that is the cause, cutting the tail off must bring the promise back.
 
 # %%

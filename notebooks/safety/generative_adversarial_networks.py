@@ -574,9 +574,9 @@ claim(
 # So the penalty is not what makes this GAN possible; it is what makes it forgiving, because it works over a wide range of rates where the bare game works at one.
 # The saturating loss, in the table above, does as well as the other one once the penalty is there, and noise of size 0.1 on all images instead of the penalty did not help at the rate that was tried.
 #
-# ## Break it: a discriminator's loss of 1.386
+# ## Break it: a discriminator's loss of log 4
 #
-# A loss of $2 \log 2$ means, if the discriminator is the best one, that the fakes are perfect.
+# A loss of $\log 4 = 1.386$ means, if the discriminator is the best one, that the fakes are perfect.
 # Make the penalty so heavy that the discriminator dares nothing, and look again.
 
 # %%

@@ -127,8 +127,8 @@ claim(
 # %% [markdown]
 # ## The idea on one pixel
 #
-# A pixel has the value 0.1 and may move by at most 0.2.
-# It cannot become negative, so it may lie anywhere between 0 and 0.3.
+# A pixel has the value $0.1$ and may move by at most $0.2$.
+# It cannot become negative, so it may lie anywhere between $0$ and $0.1 + 0.2 = 0.3$.
 # A generator returns some number $g$ for it, between minus and plus infinity, and that number must be given a place in this interval.
 #
 # The obvious way is to squeeze it into the ball and to cut off what sticks out: $0.1 + 0.2 \tanh g$, clipped to $[0, 1]$.
@@ -238,7 +238,7 @@ rows = [
 table(["attack", "gradients per image", "left (%) at 0.1", "left (%) at 0.2"], rows)
 
 # %% [markdown]
-# The table shows the mean over five classifiers with the lowest and the highest, in percent; one test image is 0.22.
+# The table shows the mean over five classifiers with the lowest and the highest, in percent; one test image is $100/450 = 0.22$.
 # A single gradient beats the trained network: it belongs to *this* image and uses its label, and the network has to guess both.
 # And the universal perturbation, which sees no image at all, does nearly as much as the network on average.
 #

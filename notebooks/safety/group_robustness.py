@@ -71,7 +71,7 @@ figure_style()
 # ## The answer in a picture
 #
 # Networks learn whether a digit is odd.
-# On 95 % of the training images three pixels of the margin give the answer away; on the test images they say nothing.
+# On $95\,\%$ of the training images three pixels of the margin give the answer away; on the test images they say nothing.
 # So there are four groups, even or odd and marked or not, and two of them are rare: some thirty training images each.
 #
 # **Guess before you look**: five remedies are trained with the same number of steps and chosen with the same care, one of them the game called group DRO. Which one serves the worst group best?

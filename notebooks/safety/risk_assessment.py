@@ -245,7 +245,7 @@ table(["level", "VaR", "exact", "CVaR", "exact"], rows, digits=3)
 # Lend 100 to one borrower, or 50 to each of two who fail independently.
 # Each fails with probability 4 %.
 # At 95 % the single loan has no risk to speak of, because its failure hides in the five percent that value at risk does not look at.
-# Two loans fail at least once in 7.8 % of cases, and now value at risk sees 50.
+# Two loans fail at least once in $1 - 0.96^2 = 7.8\,\%$ of cases, and now value at risk sees 50.
 
 
 # %%

@@ -309,7 +309,7 @@ rows = [[w, *walked(p)] for w, p in zip(fines, policies)]
 table(["fine for a fall", "falls per walk", "steps"], rows, digits=4)
 
 # %% [markdown]
-# Both columns are discounted by 0.99 per step.
+# Both columns are discounted by $0.99$ per step.
 # The famous hundred changes little, and somewhere between 240 and 250 the walker suddenly never falls, for nearly twice as many steps.
 # If you can bear one fall in fifty walks, say so.
 

@@ -556,7 +556,7 @@ check_circle(circle_lottery_solution)
 #
 # *Medium, 15 minutes.*
 # `shares` is a table of honest answers, and a campaign adds answers of its own, a share $f$ of the whole, in which option `x` beats every other one and all other pairs stand at one half.
-# Return the smallest $f$, of 0, 0.01, 0.02, ..., at which `x` has the largest Bradley-Terry score.
+# Return the smallest $f$, of $0, 0.01, 0.02, \dots$, at which `x` has the largest Bradley-Terry score.
 #
 # Hint: every pair is compared equally often, so you need no fit at all; the pooled table is $(1 - f)$ times the honest one plus $f$ times the campaign's.
 

@@ -182,7 +182,7 @@ table(["reward", "0 → 0", "0 → 1", "1 → 0", "1 → 1"], rows, digits=1)
 # $$d = \sqrt{\frac{1 - \rho}{2}} = \tfrac12 \sqrt{\text{mean of } (X - Y)^2},$$
 #
 # where $X$ and $Y$ are the canonical rewards, shifted to mean 0 and scaled to variance 1.
-# It is 0 for the same, 1 for the opposite, and about 0.7 for rewards that have nothing to do with one another.
+# It is 0 for the same, 1 for the opposite, and $\sqrt{1/2} \approx 0.7$ for rewards that have nothing to do with one another.
 
 
 # %%

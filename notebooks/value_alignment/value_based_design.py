@@ -117,7 +117,7 @@ claim(
 #
 # Give reach the weight $w$ and quality $1 - w$.
 # Then sober scores $10\,(1 - w)$, mixed scores $4$, and shrill scores $10\,w$.
-# For mixed to be best you need $4 \ge 10\,w$ and $4 \ge 10\,(1 - w)$, so a weight of at most 0.4 and at least 0.6, and there is none.
+# For mixed to be best you need $4 \ge 10\,w$ and $4 \ge 10\,(1 - w)$, so a weight $w \le 0.4$ and $w \ge 0.6$, and there is none.
 #
 # With $(6, 6)$ in the middle the same two conditions read $w \le 0.6$ and $w \ge 0.4$, and the compromise wins for every weight between them.
 
