@@ -179,33 +179,32 @@ def activation_patching(
     """
     if isinstance(parts, str):
         raise TypeError(f"parts must be a sequence of names, got {parts!r}")
-    with torch.no_grad():
-        right, donor = run(model, clean)
-        wrong, _ = run(model, corrupted)
-        if clean.shape != corrupted.shape:
-            raise ValueError(
-                f"clean and corrupted must have one shape, got {tuple(clean.shape)} "
-                f"and {tuple(corrupted.shape)}"
-            )
-        best = _scored(metric, right, len(clean))
-        worst = _scored(metric, wrong, len(clean))
-        gap = float(best.mean() - worst.mean())
-        scale = float(torch.stack([best, worst]).abs().max())
-        if abs(gap) <= 100 * torch.finfo(best.dtype).eps * scale:
-            raise ValueError(
-                "clean and corrupted must score differently, got "
-                f"{float(best.mean()):.4g} for both"
-            )
-        patched = []
-        for part in donor if parts is None else parts:
-            new = _taken(donor, _names(part))
-            if by_position:
-                patched.append(_at_each_position(model, corrupted, new, metric))
-            else:
-                logits, _ = run(model, corrupted, new)
-                patched.append(_scored(metric, logits, len(clean)))
-    if not patched:
+    right, donor = run(model, clean)
+    wrong, _ = run(model, corrupted)
+    if clean.shape != corrupted.shape:
+        raise ValueError(
+            f"clean and corrupted must have one shape, got {tuple(clean.shape)} "
+            f"and {tuple(corrupted.shape)}"
+        )
+    news = [_taken(donor, _names(p)) for p in (donor if parts is None else parts)]
+    if not news:
         raise ValueError("parts must name at least one part, got none")
+    best = _scored(metric, right, len(clean))
+    worst = _scored(metric, wrong, len(clean))
+    gap = float(best.mean() - worst.mean())
+    scale = float(torch.stack([best, worst]).abs().max())
+    if abs(gap) <= 100 * torch.finfo(best.dtype).eps * scale:
+        raise ValueError(
+            "clean and corrupted must score differently, got "
+            f"{float(best.mean()):.4g} for both"
+        )
+    patched = []
+    for new in news:
+        if by_position:
+            patched.append(_at_each_position(model, corrupted, new, metric))
+        else:
+            logits, _ = run(model, corrupted, new)
+            patched.append(_scored(metric, logits, len(clean)))
     scores = torch.stack(patched)
     return Patching(best, worst, scores, (scores.mean(dim=-1) - worst.mean()) / gap)
 
@@ -273,11 +272,10 @@ def ablate(
     >>> bool((ablate(model, tokens, "position", "zero") - model(tokens)).abs().max() < 1e-5)
     False
     """
-    with torch.no_grad():
-        # Nothing needs to be known of a part that is to write zeros.
-        written = {} if kind == "zero" else run(model, tokens)[1]
-        new = _replacements(model, written, parts, kind, reference, generator)
-        return run(model, tokens, new)[0]
+    # Nothing needs to be known of a part that is to write zeros.
+    written = {} if kind == "zero" else run(model, tokens)[1]
+    new = _replacements(model, written, parts, kind, reference, generator)
+    return run(model, tokens, new)[0]
 
 
 def causal_effects(
@@ -346,15 +344,14 @@ def causal_effects(
     >>> bool((effects.total - effects.direct).abs() < 1e-5), bool(effects.indirect.abs() < 1e-5)
     (True, True)
     """
-    with torch.no_grad():
-        logits, before = run(model, tokens)
-        new = _replacements(model, before, parts, kind, reference, generator)
-        changed, after = run(model, tokens, new)
-        # Every part is given, so nothing reacts: what was written, but for the part (direct) or for the others.
-        direct, _ = run(model, tokens, {**before, **new})
-        indirect, _ = run(model, tokens, {**after, **_taken(before, tuple(new))})
-        whole = _scored(metric, logits, len(tokens))
-        left = [_scored(metric, z, len(tokens)) for z in (changed, direct, indirect)]
+    logits, before = run(model, tokens)
+    new = _replacements(model, before, parts, kind, reference, generator)
+    changed, after = run(model, tokens, new)
+    # Every part is given, so nothing reacts: what was written, but for the part (direct) or for the others.
+    direct, _ = run(model, tokens, {**before, **new})
+    indirect, _ = run(model, tokens, {**after, **_taken(before, tuple(new))})
+    whole = _scored(metric, logits, len(tokens))
+    left = [_scored(metric, z, len(tokens)) for z in (changed, direct, indirect)]
     return Effects(*(whole - score for score in left))
 
 
@@ -450,7 +447,8 @@ def _where(mask: torch.Tensor, new: torch.Tensor, value: torch.Tensor) -> torch.
 
 def _scored(metric: Metric, logits: torch.Tensor, n: int) -> torch.Tensor:
     """The metric of n sequences, one finite number for each."""
-    scores = metric(logits)
+    with torch.no_grad():
+        scores = metric(logits)
     if not isinstance(scores, torch.Tensor) or not scores.is_floating_point():
         raise TypeError(f"metric must return a tensor of floats, got {scores!r:.60}")
     if scores.shape != (n,):
@@ -459,4 +457,4 @@ def _scored(metric: Metric, logits: torch.Tensor, n: int) -> torch.Tensor:
         )
     if not bool(scores.isfinite().all()):
         raise ValueError("metric must return finite numbers, got NaN or infinity")
-    return scores.detach()
+    return scores

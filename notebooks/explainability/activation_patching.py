@@ -81,7 +81,7 @@ figure_style()
 #
 # **Guess before you look**: one head of layer 1 writes half of the answer. How many answers are still right without it?
 
-# %% mystnb={"figure": {"caption": "Seven networks that differ in their seed, one dot each. Left: by how many logits a part itself puts the right token ahead of the mean of the others. Middle: how many logits of that lead are lost when the part writes zeros. Right: the percentage of answers that are still right then. Orange: both heads of a layer together.", "name": "fig-activation-patching"}, "image": {"alt": "Three panels of dots over eight rows of parts. Left, direct effects: near zero for both embeddings and both layer-0 heads, about eight logits for each layer-1 head, sixteen for both. Middle, total effects: sixteen for the embedding, fourteen for the position, four to fifteen for the previous-token head, one to four for the other layer-0 head, fifteen for both, and the same as on the left for layer 1. Right, accuracy left: near zero without the embedding, seventeen to ninety-three percent without the previous-token head, almost one hundred without either layer-1 head, and below ten percent without both heads of either layer."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Seven networks that differ in their seed, one dot each. Left: by how many logits a part itself puts the right token ahead of the mean of the others. Middle: how many logits of that lead are lost when the part writes zeros. Right: the percentage of answers that are still right then. Orange: both heads of a layer together.", "name": "fig-activation-patching"}, "image": {"alt": "Three panels of dots over eight rows of parts. Left, direct effects: near zero for both embeddings and both layer-0 heads, about eight logits for each layer-1 head, sixteen for both. Middle, total effects: sixteen for the embedding, fourteen to fifteen for the position, six to fifteen for the previous-token head, one to four for the other layer-0 head, fifteen for both, and the same as on the left for layer 1. Right, accuracy left: near zero without the embedding, seventeen to ninety-three percent without the previous-token head, almost one hundred without either layer-1 head, and below ten percent without both heads of either layer."}} tags=["hide-input"]
 evidence = recorded("explainability/activation_patching")
 seeds = evidence.results["seeds"]
 rows = ["embedding", "position", "previous-token head", "other layer-0 head"]
@@ -180,7 +180,7 @@ table(["silent", "a", "b", "c", "answer"], rows)
 # That is what makes it an experiment and not an observation.
 #
 # As $m$ this page takes the **lead**, the logit of the right token minus the mean of the others.
-# The lead is linear in the logits, so what the parts write adds up, and it goes on counting where accuracy has long been at 100 %.
+# The lead is linear in the logits, so what the parts write adds up, and it goes on counting where accuracy has reached its limit.
 # Here is the network, trained in front of you, and the lead on fresh sequences.
 
 # %%
@@ -258,8 +258,8 @@ table(["part", "direct effect", "total effect", *kinds], rows)
 
 # %% [markdown]
 # In layer 1 the total effect of a head *is* its direct effect, because nothing comes after it that could react.
-# So no head steps in for the other; each lead of about eight logits is simply enough, and accuracy does not notice the half that is gone.
-# A resampled head is worse than a silent one, because it makes the case for a wrong token, and against that a lead of eight is often not enough.
+# So no head steps in for the other; what one of them writes is simply enough, and accuracy does not notice the half that is gone.
+# A resampled head costs far more answers than a silent one: it still puts a token ahead, but the one that another sequence would need.
 #
 # In layer 0 the networks differ from one another, so here is each of them.
 # The heads were told apart by where they look, on other sequences than those of the table.
@@ -447,7 +447,8 @@ claim(
 )
 
 # %% [markdown]
-# By lead both directions agree in layer 1 and the shares of its heads sum to one, because nothing between these heads and the logits bends.
+# So by accuracy these heads look like two that do the same job, each sufficient and neither needed; by lead each does its half.
+# By lead, too, their shares sum to one, because everything from these heads to the logits is linear.
 # That is a gift of the last layer: in layer 0 the shares of two heads need not sum to one, and in the network of seed 4 they do not.
 
 # %%

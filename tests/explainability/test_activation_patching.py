@@ -454,7 +454,8 @@ def test_types_and_devices_follow_the_model_and_nothing_requires_gradients(
     dtype, device
 ):
     model, (clean, corrupted) = network(dtype=dtype, device=device), pairs(5, device)
-    for call in calls(model, clean, corrupted):
+    learnt = torch.nn.Parameter(torch.ones((), dtype=dtype, device=device))
+    for call in calls(model, clean, corrupted, lambda z: score(z) * learnt):
         result = call()
         for value in [result] if isinstance(result, torch.Tensor) else result:
             assert value.dtype == dtype
@@ -511,7 +512,13 @@ def test_a_pair_alone_is_a_row_of_the_batch():
         ({"metric": lambda z: z[:, 0]}, ValueError, r"shape \(5,\)"),
         ({"metric": lambda z: [0.0] * 5}, TypeError, "metric must return a tensor"),
         ({"metric": lambda z: z.argmax(2)[:, 0]}, TypeError, "metric must return"),
+        ({"metric": lambda z: z[:, :, 0].flatten()}, ValueError, r"got \(30,\)"),
         ({"metric": lambda z: score(z) * torch.nan}, ValueError, "finite"),
+        (
+            {"metric": lambda z: score(z) / z.new_tensor([0, 1, 1, 1, 1])},
+            ValueError,
+            "finite",
+        ),
         ({"metric": lambda z: score(z) * 0 + 7}, ValueError, "got 7 for both"),
     ],
 )
