@@ -385,37 +385,7 @@ def run(
     >>> list(parts)[:3], float(parts["layer1.head0"].abs().max())
     (['embedding', 'position', 'layer0.head0'], 0.0)
     """
-    _check_model(model)
-    _check_tokens(tokens, len(model.embedding), len(model.position))
-    weights = {name: p.detach() for name, p in model.named_parameters()}
-    layers, heads = len(model.W_qkv), range(model.heads)
-    names = ["embedding", "position"]
-    for layer in range(layers):
-        names += [f"layer{layer}.head{h}" for h in heads] + [f"layer{layer}.bias"]
-    edits = dict(edits or {})
-    for name in edits:
-        if name not in names:
-            (nearest,) = difflib.get_close_matches(str(name), names, 1, cutoff=0)
-            raise ValueError(f"edits has no part {name!r}: the nearest is {nearest!r}")
-
-    x = embedding(tokens, weights["embedding"])
-    start = [x, weights["position"][: x.shape[1]].expand_as(x).clone()]
-    parts = {n: _edited(n, p, edits) for n, p in zip(names[:2], start, strict=True)}
-    x = parts["embedding"] + parts["position"]
-    for layer in range(layers):
-        qkv = linear(x, weights["W_qkv"][layer], weights["b_qkv"][layer])
-        q, k, v = qkv.unflatten(2, (3, len(heads), -1)).permute(2, 0, 3, 1, 4)
-        found = attend(q, k, v, is_causal=True)  # (n, heads, L, width / heads)
-        W_O = weights["W_out"][layer].unflatten(1, (len(heads), -1))
-        written = torch.einsum("nhld,whd->hnlw", found, W_O)
-        bias = weights["b_out"][layer].expand_as(x).clone()
-        for h, part in enumerate([*written, bias]):
-            name = names[2 + layer * (len(heads) + 1) + h]
-            parts[name] = _edited(name, part, edits)
-        x = x + _layer_sum(parts, layer)
-    logits = linear(x, weights["unembedding"], weights["bias"])
-    if not bool(logits.isfinite().all()):
-        raise ValueError("model must give finite logits, got NaN or infinity")
+    logits, parts, _ = _trace(model, tokens, edits)
     return logits, parts
 
 
@@ -453,15 +423,7 @@ def attention_patterns(
     >>> attention_patterns(model, torch.tensor([[3, 1, 4]])).shape
     torch.Size([2, 1, 2, 3, 3])
     """
-    _, parts = run(model, tokens, edits)
-    before = _streams(parts, len(model.W_qkv))[:-1]  # (layers, n, L, width)
-    W, b = model.W_qkv.detach(), model.b_qkv.detach()
-    qkv = torch.einsum("anlw,avw->anlv", before, W) + b[:, None, None]
-    q, k, _ = qkv.unflatten(3, (3, model.heads, -1)).permute(3, 0, 1, 4, 2, 5)
-    scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
-    future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
-    patterns: torch.Tensor = scores.masked_fill(future.triu(1), -torch.inf).softmax(-1)
-    return patterns
+    return torch.stack(_trace(model, tokens, edits, look=True)[2])
 
 
 def direct_logit_attribution(
@@ -652,6 +614,54 @@ def induction_score(patterns: torch.Tensor, tokens: torch.Tensor) -> torch.Tenso
         raise ValueError("tokens must hold a token that occurs twice, got none")
     paid = (patterns[..., 1:] * after[:, None]).sum(dim=-1)  # (..., n, heads, L)
     return paid.sum(dim=(-3, -1)) / seen.sum()
+
+
+def _trace(
+    model: AttentionOnlyTransformer,
+    tokens: torch.Tensor,
+    edits: Mapping[str, Edit] | None,
+    look: bool = False,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor], list[torch.Tensor]]:
+    """The logits, what every part writes and, if asked for, where each layer's heads look."""
+    _check_model(model)
+    _check_tokens(tokens, len(model.embedding), len(model.position))
+    weights = {name: p.detach() for name, p in model.named_parameters()}
+    layers, heads = len(model.W_qkv), range(model.heads)
+    names = ["embedding", "position"]
+    for layer in range(layers):
+        names += [f"layer{layer}.head{h}" for h in heads] + [f"layer{layer}.bias"]
+    edits = dict(edits or {})
+    for name in edits:
+        if name not in names:
+            (nearest,) = difflib.get_close_matches(str(name), names, 1, cutoff=0)
+            raise ValueError(f"edits has no part {name!r}: the nearest is {nearest!r}")
+
+    x = embedding(tokens, weights["embedding"])
+    start = [x, weights["position"][: x.shape[1]].expand_as(x).clone()]
+    parts = {n: _edited(n, p, edits) for n, p in zip(names[:2], start, strict=True)}
+    patterns = []
+    x = parts["embedding"] + parts["position"]
+    for layer in range(layers):
+        qkv = linear(x, weights["W_qkv"][layer], weights["b_qkv"][layer])
+        q, k, v = qkv.unflatten(2, (3, len(heads), -1)).permute(2, 0, 3, 1, 4)
+        if look:
+            scores = q @ k.transpose(2, 3) / q.shape[3] ** 0.5
+            future = torch.ones_like(scores[0, 0], dtype=torch.bool).triu(1)
+            patterns.append(scores.masked_fill_(future, -torch.inf).softmax(dim=3))
+            found = patterns[-1] @ v  # (n, heads, L, width / heads)
+        else:
+            found = attend(q, k, v, is_causal=True)
+        W_O = weights["W_out"][layer].unflatten(1, (len(heads), -1))
+        written = torch.einsum("nhld,whd->hnlw", found, W_O)
+        bias = weights["b_out"][layer].expand_as(x).clone()
+        for h, part in enumerate([*written, bias]):
+            name = names[2 + layer * (len(heads) + 1) + h]
+            parts[name] = _edited(name, part, edits)
+        x = x + _layer_sum(parts, layer)
+    logits = linear(x, weights["unembedding"], weights["bias"])
+    if not bool(logits.isfinite().all()):
+        raise ValueError("model must give finite logits, got NaN or infinity")
+    return logits, parts, patterns
 
 
 def _layer_sum(parts: Mapping[str, torch.Tensor], layer: int) -> torch.Tensor:
