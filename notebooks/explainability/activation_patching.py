@@ -586,27 +586,26 @@ def path_effect(head, reader):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+def means(values):
+    return [float(v.mean()) for v in values]
+
+
 def check_path_effect(attempt):
-    paths = [("layer0.head0", f"layer1.head{h}") for h in (0, 1)]
+    head, readers = "layer0.head0", ["layer1.head0", "layer1.head1"]
     _, before = run(model, tokens)
-    _, after = run(model, tokens, {"layer0.head0": torch.zeros_like})
-    # A second way: what the reader writes less of the right token, by the unembedding.
-    less = [(before[r] - after[r]) @ model.unembedding.detach().T for _, r in paths]
-    effect = {p: causal_effects(model, tokens, p, lead) for p, _ in paths}[
-        "layer0.head0"
-    ]
-    readers = [causal_effects(model, tokens, r, lead).total for _, r in paths]
+    _, after = run(model, tokens, {head: torch.zeros_like})
+    # A second way: how much less a reader writes of the right token, by the unembedding.
+    less = [(before[r] - after[r]) @ model.unembedding.detach().T for r in readers]
+    own = causal_effects(model, tokens, head, lead)
+    theirs = [causal_effects(model, tokens, r, lead).total for r in readers]
     mistakes = {
-        "That is the head's total effect: everything noticed.": [effect.total] * 2,
-        "That is what the reader is worth: you silenced it itself.": readers,
-        "That is the head's direct effect: no later part noticed.": [effect.direct] * 2,
+        "That is the head's total effect: everything noticed.": means([own.total] * 2),
+        "That is what the reader is worth: it was silenced itself.": means(theirs),
+        "That is the head's direct effect: nobody noticed.": means([own.direct] * 2),
     }
-    mistakes = {
-        why: [float(v.mean()) for v in wrong] for why, wrong in mistakes.items()
-    }
-    answers = [attempt(*path) for path in paths]
+    answers = [attempt(head, reader) for reader in readers]
     waiting = any(a is None or a is ... for a in answers)
-    expected = [float(lead(z).mean()) for z in less]
+    expected = means(map(lead, less))
     check_answer(None if waiting else answers, expected, mistakes, tolerance=1e-2)
 
 
