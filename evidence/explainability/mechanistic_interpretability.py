@@ -26,7 +26,8 @@ from evidence.record import interleaved
 PEERS = ["transformer-lens"]
 SEEDS = range(5)
 REPEATS = 15
-VOCABULARY, LENGTH, LONGEST = 32, 40, 20
+VOCABULARY, LENGTH = 32, 40
+LAST = 19  # from no later position did a model have to copy
 
 
 def measure() -> dict[str, Any]:
@@ -38,18 +39,16 @@ def measure() -> dict[str, Any]:
         "seeds": [{"seed": seed, **heads(seed, two[seed])} for seed in SEEDS],
         "one layer": one_layer(),
         "short words": [short_words(seed) for seed in range(3)],
-        "lets go": [
-            lets_go(seed, longest) for longest in (14, 26) for seed in range(2)
-        ],
+        "lets go": lets_go(two),
         "one period": [one_period(seed) for seed in SEEDS],
         "late words": [late_words(seed, two[seed]) for seed in SEEDS],
     }
 
 
-def fresh(seed: int, **shape: int) -> AttentionOnlyTransformer:
+def fresh(seed: int, length: int = LENGTH, **shape: int) -> AttentionOnlyTransformer:
     """A transformer that has learnt nothing."""
     generator = torch.Generator().manual_seed(seed)
-    return AttentionOnlyTransformer(VOCABULARY, LENGTH, generator, **shape)
+    return AttentionOnlyTransformer(VOCABULARY, length, generator, **shape)
 
 
 def trained(
@@ -232,7 +231,7 @@ def scores(model: AttentionOnlyTransformer, drawn: Any) -> dict[str, Any]:
     """Every head's two scores, layer by layer."""
     patterns = attention_patterns(model, drawn.tokens)
     return {
-        "previous token": previous_token_score(patterns, LONGEST).tolist(),
+        "previous token": previous_token_score(patterns, LAST).tolist(),
         "induction": induction_score(patterns, drawn.tokens).tolist(),
     }
 
@@ -328,17 +327,34 @@ def short_words(seed: int) -> dict[str, Any]:
     }
 
 
-def lets_go(seed: int, longest: int) -> dict[str, Any]:
-    """Up to which position two layers look one token back, if no word was longer than `longest`."""
-    tokens = sequences(4000 + seed).tokens
-    model = trained(seed, (8, longest))
-    looks = attention_patterns(model, tokens)[0].diagonal(-1, -2, -1).mean(dim=0)
-    most = looks.max(dim=0).values  # of position 1, 2, ...
-    return {
-        "seed": seed,
-        "longest word": longest,
-        "last": int((most > 0.5).nonzero().max()) + 1,
-    }
+def lets_go(two: dict[int, AttentionOnlyTransformer]) -> list[dict[str, Any]]:
+    """Up to which position two layers look one token back, if words and sequences are shorter or longer."""
+    rows = []
+    for longest, length in ((14, 40), (20, 40), (26, 40), (26, 60)):
+        # Position t first repeats what stands p earlier, t < 2p, and t has a next token.
+        needed = max(min(p, length - 1 - p) for p in range(8, longest + 1))
+        last, right = [], []
+        for seed in range(2):
+            model = (
+                two[seed]
+                if (longest, length) == (20, 40)
+                else trained(seed, (8, longest), length=length)
+            )
+            drawn = sequences(4000 + seed, length=length, longest=longest)
+            looks = attention_patterns(model, drawn.tokens)[0].diagonal(-1, -2, -1)
+            most = looks.mean(dim=0).max(dim=0).values  # of position 1, 2, ...
+            last.append(int((most > 0.5).nonzero().max()) + 1)
+            right.append(repeat_accuracy(run(model, drawn.tokens)[0], drawn))
+        rows.append(
+            {
+                "longest word": longest,
+                "length": length,
+                "needed": needed,
+                "last": last,
+                "accuracy": right,
+            }
+        )
+    return rows
 
 
 def one_period(seed: int) -> dict[str, Any]:
@@ -410,6 +426,6 @@ def made_to_look(
         value = stream @ model.W_qkv[0, rows].T + model.b_qkv[0, rows]
         write = (value @ model.W_out[0][:, 24 * h : 24 * (h + 1)].T).detach()
         new = parts[f"layer0.head{h}"].clone()
-        new[:, LONGEST:] = write[:, LONGEST - back : -back]
+        new[:, LAST + 1 :] = write[:, LAST + 1 - back : -back]
         edits[f"layer0.head{h}"] = new
     return edits
