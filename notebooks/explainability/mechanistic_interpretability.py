@@ -331,9 +331,9 @@ table([*header, "looks back up to: seed 0", "seed 1"], rows)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 claim(
-    "The first layer looks one token back up to the latest place from which a copy was "
-    "needed in training, give or take one position, and not further.",
-    all(abs(last - g["needed"]) <= 1 for g in goes for last in g["last"])
+    "The first layer looks one token back no further than to the latest place from which a "
+    "copy was needed in training, and stops at most two positions earlier.",
+    all(0 <= g["needed"] - last <= 2 for g in goes for last in g["last"])
     and min(min(g["accuracy"]) for g in goes) > 0.95,
     over="four kinds of training, 2 seeds each, recorded",
 )
