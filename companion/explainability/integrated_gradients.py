@@ -57,8 +57,10 @@ def quadrature(
 
     Returns
     -------
-    nodes, weights : (steps,) ndarrays of float64
-        Ascending nodes in [0, 1], and weights without unit.
+    nodes : (steps,) ndarray of float64
+        Places in [0, 1], ascending.
+    weights : (steps,) ndarray of float64
+        Their weights, positive.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def integrated_gradients(
     *,
     steps: int = 50,
     rule: str = "gauss",
-    batch: int = 2048,
+    batch: int = 512,
 ) -> torch.Tensor:
     r"""Return what each input adds to the score on the straight path from a baseline.
 
@@ -133,7 +135,7 @@ def integrated_gradients(
 
     References
     ----------
-    Sundararajan, M., Taly, A. and Yan, Q. (2017). Axiomatic attribution for deep networks. ICML. Equation 1.
+    Sundararajan, M., Taly, A. and Yan, Q. (2017). Axiomatic attribution for deep networks. ICML.
     Aumann, R. J. and Shapley, L. S. (1974). Values of non-atomic games. Princeton University Press.
 
     Examples
@@ -215,7 +217,7 @@ def exact_integrated_gradients(
             a = _breakpoints(layers, row, origin, limit)
         middles, lengths = (a[1:] + a[:-1]) / 2, a.diff()
         starts = origin.expand(len(middles), *row.shape)
-        rows.append(_path_sum(f, row, starts, middles, lengths, batch=2048))
+        rows.append(_path_sum(f, row, starts, middles, lengths, batch=512))
     return torch.cat(rows)
 
 
@@ -226,7 +228,7 @@ def expected_gradients(
     *,
     samples: int = 200,
     generator: torch.Generator,
-    batch: int = 2048,
+    batch: int = 512,
 ) -> torch.Tensor:
     r"""Return integrated gradients averaged over a background of baselines, by sampling.
 
@@ -263,7 +265,7 @@ def expected_gradients(
     References
     ----------
     Erion, G. et al. (2021). Improving performance of deep learning models with axiomatic attribution priors and
-    expected gradients. Nature Machine Intelligence 3. Equation 4.
+    expected gradients. Nature Machine Intelligence 3.
 
     Examples
     --------
@@ -292,7 +294,7 @@ def conductance(
     *,
     steps: int = 50,
     rule: str = "gauss",
-    batch: int = 2048,
+    batch: int = 512,
 ) -> torch.Tensor:
     r"""Return what each unit of a hidden layer adds to the score on the straight path from a baseline.
 
@@ -331,7 +333,7 @@ def conductance(
 
     References
     ----------
-    Dhamdhere, K., Sundararajan, M. and Yan, Q. (2019). How important is a neuron? ICLR. Equation 2.
+    Dhamdhere, K., Sundararajan, M. and Yan, Q. (2019). How important is a neuron? ICLR.
 
     Examples
     --------

@@ -438,14 +438,14 @@ for name, span in (("14", (14, 14)), ("8 to 20", (8, 20))):
     generator = torch.Generator().manual_seed(3000)
     d = repeated_sequences(500, generator, shortest=span[0], longest=span[1])
     A = attention_patterns(counting, d.tokens)[0]
-    after, before = induction_score(A, d.tokens), A.diagonal(-13, -2, -1)[..., 1:]
+    after, before = induction_score(A, d.tokens), A.diagonal(-13, -2, -1)[..., 1:15]
     heads_say = [float(after.max()) > 0.8, float(before.mean(dim=(0, 2)).max()) > 0.8]
     share = repeat_accuracy(run(counting, d.tokens)[0], d)
     rows.append([name, share, *("yes" if say else "no" for say in heads_say)])
 table(["words of", "right", "what came next", "13 back"], rows, digits=1)
 
 # %% [markdown]
-# The two columns on the right say whether a head spends more than 80 % of its attention on what came next, and whether one spends as much on the place 13 positions back.
+# The two columns on the right say whether a head spends more than 80 % of its attention on what came next, and whether one spends as much on the place 13 positions back, at positions 14 to 27.
 # By the first of them, which is the induction score, this single layer has an induction head, and its accuracy is perfect.
 # But on words of other lengths it goes on looking 13 positions back, whatever stands there.
 
