@@ -340,7 +340,7 @@ def kernel_shap(
     gain = v[1] - v[0]
     y = root * (v[2:] - v[0] - share * gain)
     beta = Vt[: d - 1].T @ ((U.T @ y)[: d - 1] / s[: d - 1])
-    return np.asarray(gain / d + (beta - beta.mean()))
+    return np.asarray(gain / d + beta)
 
 
 def permutation_shapley(

@@ -288,6 +288,7 @@ table(["part", "least of 5 seeds", "most"], rows, digits=1)
 # Both induction heads write the answer, and nothing else does.
 # Do not conclude that the first layer is idle: its notes are read by the second layer, and only the *direct* way to the logits is counted here.
 # Nor is it a discovery that the parts add up to the logits, because they do so for every weight that there could be, also before training.
+# Whether the model *uses* a part you learn only by changing it, which is the subject of the next lesson, [Activation patching](activation_patching.ipynb).
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 heads = ("layer1.head0", "layer1.head1")
@@ -569,30 +570,22 @@ def induction_by_loops(A, x):
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_induction_by_loops(attempt):
-    x = [3, 5, 3, 3, 4, 5, 4]
+    x = torch.tensor([3, 5, 3, 3, 4, 5, 4])
     A = torch.rand(7, 7, generator=torch.Generator().manual_seed(1)).double().tril()
     A = A / A.sum(dim=1, keepdim=True)
-    token = torch.tensor(x)
-    same = (token[:, None] == token).tril(-1)  # t, earlier s
-    next_to = same.roll(1, dims=1).double()
-    next_to[:, 0] = 0
-    found = (A * next_to).sum(dim=1)
-    repeats = same.any(dim=1)
-    last = next_to * (torch.arange(7) == (torch.arange(7) * next_to).amax(1)[:, None])
+    same = (x[:, None] == x).tril(-1)  # t, earlier s
+    after, repeats = same.roll(1, dims=1), same.any(dim=1).sum()
+    last = after & (after.cumsum(dim=1) == after.sum(dim=1, keepdim=True))
     mistakes = {
-        "You divided by all positions; only those whose token repeats count.": float(
-            found.sum() / 7
-        ),
-        "You took the earlier occurrence itself; what counts is the place after it.": float(
-            (A * same).sum() / repeats.sum()
-        ),
-        "You took one earlier occurrence of each token, but all of them count.": float(
-            (A * last).sum() / repeats.sum()
-        ),
-        "That is the sum; the mean was asked for.": float(found.sum()),
+        "You divided by all positions; only those whose token repeats count.": after,
+        "You took the earlier occurrence itself; what counts is just after it.": same,
+        "You took one earlier occurrence of each token, but all of them count.": last,
     }
-    expected = float(found.sum() / repeats.sum())
-    check_answer(attempt(A.tolist(), x), expected, mistakes)
+    sums = {why: float((A * places).sum()) for why, places in mistakes.items()}
+    count = [7, int(repeats), int(repeats)]
+    wrong = {why: total / n for (why, total), n in zip(sums.items(), count)}
+    right = float((A * after).sum() / repeats)
+    check_answer(attempt(A.tolist(), x.tolist()), right, wrong)
 
 
 check_induction_by_loops(induction_by_loops)

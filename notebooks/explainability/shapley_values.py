@@ -24,7 +24,7 @@
 #
 # **How do you divide one answer of a model among the features that it was made from?**
 #
-# You need this as soon as your model decides about people: in the United States, for one, a lender has to name the principal reasons for a refusal, however complex its model is {cite}`cfpb2022`.
+# You need this as soon as your model decides about people: in the United States, for one, a lender that refuses you owes you its principal reasons {cite}`regulationb2011`.
 # Shapley values are the usual way to get them, and this page shows what is exact about them, what is estimated, and which part of the answer is your own choice.
 #
 # | At a glance | |
@@ -208,6 +208,7 @@ claim(
     over="176 draws, 20 seeds each, recorded, and the figure from 264 draws on",
 )
 
+
 # %% [markdown]
 # ## The idea on four numbers
 #
@@ -225,7 +226,7 @@ claim(
 # Now let the features come in one after the other and pay each what it adds.
 # If the income comes first it gets $1 - 0.5 = 0.5$, and the savings get $6 - 1 = 5$; if the savings come first they get $1$, and the income $4.5$.
 # Nobody has a right to be first, so take the mean over both orders: the income gets $2.5$, the savings get $3$, and together that is exactly $6 - 0.5$.
-
+# The package's function does the same and returns both values.
 
 # %%
 def product(X):
@@ -775,4 +776,4 @@ evidence
 # For explaining classifiers: {cite:t}`strumbelj2010`.
 # Sampling orders: {cite:t}`castro2009`, {cite:t}`mitchell2022`; the bias of KernelSHAP, and pairs: {cite:t}`covert2021`, {cite:t}`mayer2025`, {cite:t}`fumagalli2026`.
 # Which game: {cite:t}`sundararajan2020`, {cite:t}`janzing2020`; what the values do not tell: {cite:t}`kumar2020`; how they are fooled: {cite:t}`slack2020`.
-# What happened, and what the law asks: {cite:t}`nydfs2021`, {cite:t}`cfpb2022`.
+# What happened, and what the law asks: {cite:t}`nydfs2021`, {cite:t}`regulationb2011`.
