@@ -480,7 +480,7 @@ integrated_gradients(staircase, end, start)
 # > **Where image and baseline are equal the attribution is zero for every model.** It is a property of the formula; choose the baseline before you interpret.
 # >
 # > "Gauss-Legendre needs fewer steps."
-# > **On smooth networks.** With ReLU it falls as slowly as the midpoint rule, and the exact integral costs hardly more.
+# > **On smooth networks.** With ReLU its error falls as slowly as the midpoint rule's; count the pieces, because the exact integral may cost no more.
 #
 # **Strengths**: defined by one line, cheap, the same for two networks that compute the same function, and exact where the network is piecewise linear.
 #
@@ -699,6 +699,6 @@ evidence
 #
 # ## References
 #
-# Paths from a start to an end share a cost in {cite:t}`aumann1974`, and {cite:t}`friedman2004` says which methods are paths; {cite:t}`sundararajan2017` brought them to networks, {cite:t}`lundstrom2022` mended the proofs.
+# The integral along the straight path divides a cost in {cite:t}`aumann1974`, and {cite:t}`friedman2004` studies the methods that follow paths; {cite:t}`sundararajan2017` brought them to networks, {cite:t}`lundstrom2022` mended the proofs.
 # The exact integral: {cite:t}`sotoudeh2019`; many baselines: {cite:t}`erion2021`; hidden layers: {cite:t}`dhamdhere2019`.
 # The library compared: {cite:t}`kokhlikyan2020`; what happened: {cite:t}`sayres2019`.

@@ -238,7 +238,8 @@ def test_two_inputs_that_can_be_swapped_get_the_same():
     x, b = rows(9, 3), rows(9, 3, 1)
     x[:, 1], b[:, 1] = x[:, 0], b[:, 0]
     found = integrated_gradients(f, x, b)
-    assert torch.equal(found[:, 0], found[:, 1])
+    # sums of 50 terms below 10, which a CPU may take in another order for each column
+    torch.testing.assert_close(found[:, 0], found[:, 1], rtol=0, atol=rounding(50, 10))
     b[:, 1] += 1  # from different baselines they do not
     found = integrated_gradients(f, x, b)
     assert float((found[:, 0] - found[:, 1]).abs().min()) > 1e-4
@@ -410,7 +411,12 @@ def test_inputs_of_every_scale_are_split_where_they_switch():
 def test_in_place_rectifiers_are_as_good():
     model, x, b = kinked(), rows(3, 6), rows(3, 6, 1)
     hasty = nn.Sequential(model[0], nn.ReLU(inplace=True), model[2])
-    assert torch.equal(CALLS["exact"](hasty, x, b), CALLS["exact"](model, x, b))
+    torch.testing.assert_close(
+        CALLS["exact"](hasty, x, b),
+        CALLS["exact"](model, x, b),
+        rtol=0,
+        atol=rounding(100, 10),
+    )
 
 
 def test_more_pieces_than_the_limit_are_refused():
