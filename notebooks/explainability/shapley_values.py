@@ -734,8 +734,8 @@ ahead = [r["ratio"] for r in others if r["ratio"] >= 1.5]
 last = evidence.results["errors"][-1]
 Markdown(
     f"Enumeration takes {1 / compiled:.0f} times as long as shap's compiled explainer "
-    "for trees, which reads the trees instead of asking them. It gains little or nothing "
-    f"on shap's Python explainers for {'; '.join(level)}, where the number is their time "
+    "for trees, which reads the trees instead of asking them. Against shap's "
+    f"Python explainers it loses, or gains little, for {'; '.join(level)}, where the number is their time "
     f"over ours; elsewhere it is {min(ahead):.1f} to {max(ahead):.1f} times quicker, with equal "
     f"values. With {last['coalitions']} coalitions shap's error is "
     f"{last['peer'] / last['ours']:.2f} times ours: it takes all of the smallest and "
