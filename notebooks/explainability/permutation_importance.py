@@ -389,10 +389,15 @@ table(["column", "weight", "importance / loss"], rows, digits=2)
 without = np.delete(X, names.index("s1"), axis=1)
 refitted = LinearRegression().fit(without, y)
 rise_without = squared(y, refitted.predict(without)).mean() / base - 1
-Markdown(f"{100 * rise_without:.1f} % of the loss")
+s1 = X[:, names.index("s1")]
+known = LinearRegression().fit(without, s1).score(without, s1)
+Markdown(
+    f"{100 * rise_without:.1f} % of the loss; the other columns explain "
+    f"{100 * known:.0f} % of the variance of `s1`."
+)
 
 # %% [markdown]
-# Hardly anything, because the other columns say what it said.
+# Hardly anything, and what the column said the others can say nearly as well.
 # But shuffling makes patients with a high total and low parts of the same cholesterol, whom nobody will ever meet, and the importance measures how the model fares on *them* {cite}`hooker2021`.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
