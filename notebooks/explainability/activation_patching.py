@@ -132,7 +132,7 @@ left = {
     for part in rows
 }
 claim(
-    "Without either head of layer 1 more than 98 % of the answers are right, and "
+    "Without any one head of layer 1 more than 98 % of the answers are right, and "
     "without both fewer than 10 %.",
     min(left["first layer-1 head"] + left["second layer-1 head"]) > 0.98
     and max(left["both layer-1 heads"]) < 0.1,
@@ -181,7 +181,7 @@ table(["silent", "a", "b", "c", "answer"], rows)
 #
 # As $m$ this page takes the **lead**, the logit of the right token minus the mean of the others.
 # The lead is linear in the logits, so what the parts write adds up, and it goes on counting where accuracy has reached its limit.
-# Here is the network, trained in front of you, and the lead on fresh sequences.
+# Here is the network, trained in front of you, and the lead on fresh sequences; `predictable` marks the positions whose next token can be known, because its word has been seen once.
 
 # %%
 model = AttentionOnlyTransformer(32, 40, torch.Generator().manual_seed(0))
@@ -411,19 +411,24 @@ claim(
 # Clean into corrupted asks whether a part *suffices* to bring the answer back, and corrupted into clean whether it is *needed* to keep it.
 # Where two parts do the same job, each suffices and neither is needed; where two parts must work together, each is needed and neither suffices.
 #
-# Here is the mean over seven seeds of the share, by lead and by accuracy.
+# Here is the mean over seven seeds of the share, by lead and by accuracy, with the heads under the names that they have in the picture.
 
 # %%
 ways = [(m, d) for m in ("lead", "accuracy") for d in ("into corrupted", "into clean")]
+heads = ["previous-token head", "other layer-0 head", "both layer-0 heads"]
+heads += ["first layer-1 head", "second layer-1 head", "both layer-1 heads"]
 
 
 def recorded_share(metric, direction, part, changed="before the answer"):
-    seeds = evidence.results["patching"]
-    return np.array([seed[changed][metric][direction][part] for seed in seeds])
+    values = []
+    for seed, found in zip(seeds, evidence.results["patching"]):
+        a, b = (int(np.argmax(score)) for score in seed["scores"].values())
+        numbers = [f"layer0.head{a}", f"layer0.head{1 - a}", heads[2]]
+        numbers += [f"layer1.head{b}", f"layer1.head{1 - b}", heads[5]]
+        values.append(found[changed][metric][direction][numbers[heads.index(part)]])
+    return np.array(values)
 
 
-heads = ["layer0.head0", "layer0.head1", "both layer-0 heads"]
-heads += ["layer1.head0", "layer1.head1", "both layer-1 heads"]
 rows = [
     [part, *(float(recorded_share(*w, part).mean()) for w in ways)] for part in heads
 ]
@@ -431,7 +436,7 @@ header = ["part", "lead: into corrupted", "into clean"]
 table([*header, "accuracy: into corrupted", "into clean"], rows, digits=2)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
-pair = ["layer1.head0", "layer1.head1"]
+pair = heads[3:5]
 back, kept, accuracy_back, accuracy_lost = (
     np.array([recorded_share(*way, part) for part in pair]) for way in ways
 )
@@ -478,7 +483,7 @@ claim(
 # ## Break it: the wrong kind of silence
 #
 # Does the network need to know where each token stands?
-# Ablate the position embeddings, in all three ways.
+# Ablate the position embeddings, in all three ways, and count the right answers, which is what `repeat_accuracy` does.
 
 # %%
 rows = []

@@ -15,9 +15,9 @@
 # ---
 
 # %% [markdown]
-# # Shapley values of trees
+# # TreeSHAP
 #
-# TreeSHAP: exact, interventional Shapley values of decision trees, random forests and gradient boosting, leaf by leaf.
+# Exact, interventional Shapley values of decision trees, random forests and gradient boosting, leaf by leaf.
 #
 # A system that had learned from fifty thousand operations showed anaesthesiologists the risk that a patient's oxygen would run low, together with what drove that risk {cite}`lundberg2018`.
 # Its makers conclude from their tests that doctors who foresee 15 % of such events alone would foresee 30 % with its help; nobody can wait, then, while a computer goes through every combination of thirty measurements.
@@ -30,7 +30,7 @@
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | compute the Shapley values of a tree by hand, explain a forest exactly, say in which unit, and recognise when a ranking has been diluted |
-# | You need | NumPy, Matplotlib, SciPy, scikit-learn; what a decision tree, boosting and log-odds are, and what a Shapley value is: the average, over all orders in which features can come in, of what a feature adds |
+# | You need | NumPy, Matplotlib, SciPy, scikit-learn; what a decision tree, boosting and log-odds are, and what a [Shapley value](shapley_values.ipynb) is: the average, over all orders in which features can come in, of what a feature adds |
 # | Time | 25 minutes to read, 35 for the exercises |
 # | Code | `companion.explainability.tree_shap` |
 
@@ -121,7 +121,7 @@ right.set_title("Two units, two explanations")
 plt.show()
 
 # %% [markdown]
-# On the left the price of enumeration doubles with every feature, but a leaf costs the same however many features there are, because it asks only about three of them.
+# On the left the price of enumeration doubles with every feature, if a row passes three conditions in each of the hundred trees; but a leaf costs the same however many features there are, because it asks only about three of them.
 # On the right you see the catch: boosted trees add up log-odds, and it is log-odds that are explained.
 # If that were only another unit, the dots would lie on one line, and not in a band.
 
@@ -315,7 +315,7 @@ table(
 # %% [markdown]
 # In boosted trees it does stay, and each copy gets a part of it.
 # In the forest the copies even gain together: its trees draw three features at random for each cut, and a feature with four tickets is drawn more often; boosted trees that draw three, too, gain a little as well.
-# Either way, whoever ranks columns sees the strongest measurement sink, although the model relies on it as much as ever.
+# Either way, each copy has less than the one column had, although the model relies on the measurement as much as ever; in the boosted trees it sinks in the ranking, too, and [permutation importance](permutation_importance.ipynb) has the same trouble.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 together, largest = (np.array(copies["boosting"][k]) for k in ("together", "largest"))

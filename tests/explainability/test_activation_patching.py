@@ -68,7 +68,7 @@ def bound(model, *tensors):
     end `score` adds L * V numbers, five times over at most.
     """
     steps = 2 * (4 * WIDTH + 2 * L) + WIDTH + L * V
-    logits, parts = run(model, sequences())
+    logits, parts = run(model, sequences(device=model.embedding.device))
     scale = max(float(t.abs().max()) for t in (logits, *parts.values(), *tensors))
     return rounding(steps * 20 * 20 * 5, scale)
 
