@@ -74,7 +74,7 @@ figure_style()
 #
 # A small transformer has learnt to continue words that repeat themselves: after `k q d b k q` comes `d`.
 # Its two layers have two attention heads each.
-# Layer 0 notes at every position which token came just before, and layer 1 looks for the place whose note names the present token, and copies the token that stands there; the heads of layer 1 are called *induction heads* {cite}`elhage2021,olsson2022`.
+# Layer 0 notes at every position which token came just before, and layer 1 looks for the place whose note names the present token, and copies the token that stands there; the heads of layer 1 are called [induction heads](mechanistic_interpretability.ipynb) {cite}`elhage2021,olsson2022`.
 #
 # Every part, that is the embeddings and each head, adds a vector to a running sum, the **residual stream**, and the logits are read from the sum at the end.
 # So each part writes something into the answer itself, its **direct effect**, and its **total effect** is what the answer loses if the part is silenced and everything after it reacts.

@@ -64,7 +64,7 @@ figure_style()
 # %% [markdown]
 # ## The answer in a picture
 #
-# Here is a model whose truth is known: boosted trees that learnt $y = x_1 x_2$ from a thousand rows, so well that on fresh rows next to nothing is left unexplained.
+# Here is a model whose truth is known: boosted trees that learnt $y = x_1 x_2$ from a thousand rows, so well that on fresh rows little is left unexplained.
 # Both features have mean 0, and their correlation is 0.95.
 #
 # Set $x_1$ to the same value in all rows and take the mean prediction.
