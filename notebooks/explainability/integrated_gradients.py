@@ -161,6 +161,7 @@ table(["path", "x1 earns", "x2 earns"], rows, digits=1)
 # %% [markdown]
 # Every path pays out 6, and the path decides who gets it.
 # The straight one has a good argument for itself, because it treats two inputs alike that play the same part; but the sum is no such argument.
+# Another fair answer is the mean over all orders in which the inputs can go first, here 3 and 3 again: those are [Shapley values](shapley_values.ipynb).
 #
 # ## The equation: a path integral and its completeness
 #
@@ -354,7 +355,7 @@ claim(
 #
 # ## Many baselines, and a hidden layer: expected gradients and conductance
 #
-# A pixel that is black in the image and black in the baseline gets exactly nothing, whatever the model does, because its factor $x_i - b_i$ is zero.
+# A pixel that is black in the image and black in the baseline gets exactly nothing, whatever the model does, because its factor $x_i - b_i$ is zero; [Feature attribution](feature_attribution.ipynb) shows what a baseline can hide in that way.
 # **Expected gradients** {cite}`erion2021` therefore take the mean over a background of real images, and draw the image and the place on its path at random.
 
 # %%
