@@ -42,7 +42,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 MOST = 20  # features that are enumerated: 2**20 coalitions are a million
-NUMBERS = 2**20  # that one call of `f` is given: eight megabytes
+NUMBERS = 2**17  # that one call of `f` is given: a megabyte, which a cache holds
 
 
 def all_coalitions(d: int) -> Mask:
@@ -89,8 +89,8 @@ def coalition_values(
 
     .. math:: v(S) = \frac{1}{m} \sum_{b \in B} f(x_S, b_{\bar S})
 
-    A coalition that occurs more than once is asked once, and `f` is given at most a million numbers at a time (a
-    whole background at least).
+    A coalition that occurs more than once is asked once, and `f` is given a megabyte of rows at a time, or one
+    whole background where that is larger.
 
     Parameters
     ----------
@@ -132,9 +132,10 @@ def coalition_values(
         raise ValueError(
             f"coalitions must have shape (n, {len(x)}), n > 0, got {present.shape}"
         )
-    # Rows of bits, packed into bytes, so that equal ones are found quickly.
+    # Packed into bytes and read as words, so that equal rows are found by sorting words.
+    packed = np.packbits(present, axis=1)
     _, first, where = np.unique(
-        np.packbits(present, axis=1), axis=0, return_index=True, return_inverse=True
+        packed.view(f"S{packed.shape[1]}")[:, 0], return_index=True, return_inverse=True
     )
     distinct = present[first]
     at_once = max(1, NUMBERS // background.size)
@@ -146,7 +147,7 @@ def coalition_values(
         if (largest := np.abs(scores).max()) > 1e300:
             raise ValueError(f"f must return scores below 1e300, got {largest:g}")
         values[start : start + at_once] = scores.reshape(len(block), -1).mean(axis=1)
-    return values[where.reshape(-1)]
+    return values[where]
 
 
 def shapley_of_game(values: ArrayLike) -> Floats:
@@ -339,7 +340,7 @@ def kernel_shap(
     gain = v[1] - v[0]
     y = root * (v[2:] - v[0] - share * gain)
     beta = Vt[: d - 1].T @ ((U.T @ y)[: d - 1] / s[: d - 1])
-    return np.asarray(gain / d + (beta - beta.mean()))
+    return np.asarray(gain / d + beta)
 
 
 def permutation_shapley(

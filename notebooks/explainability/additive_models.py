@@ -25,7 +25,7 @@
 # **Can a model be accurate and still be read before it harms somebody?**
 #
 # You need the answer whenever a person has to sign for your model, because a test set with the same flaw as the training set will not warn you.
-# An additive model shows everything that it does as one curve for each feature, and this page is about what those curves tell and what they do not.
+# An additive model shows everything that it does as one curve for each feature, so here you learn what those curves tell and what they do not.
 #
 # | At a glance | |
 # | :--- | :--- |
@@ -217,7 +217,7 @@ show_source(fit_additive_model)
 # %% [markdown]
 # ## Real data: is it as good as a black box?
 #
-# Ten times a quarter of the 569 tumours is held out, and every model is fitted at its default settings to the rest.
+# Ten times a quarter of the 569 tumours is held out, and every model is fitted to the rest at its default settings, InterpretML's without pairs and with four bags instead of fourteen.
 
 # %%
 evidence = recorded("explainability/additive_models")
@@ -261,7 +261,7 @@ rows += [["intercept", "", model.intercept], ["sum", "", model.score(patient)[0]
 table(["", "value", "adds to the log-odds"], rows, digits=1)
 
 # %% [markdown]
-# You may know such bills as **Shapley values**, which divide a prediction of *any* model by averaging over all orders in which features could come in {cite}`shapley1953,lundberg2017`.
+# You may know such bills as [**Shapley values**](shapley_values.ipynb), which divide a prediction of *any* model by averaging over all orders in which features could come in {cite}`shapley1953,lundberg2017`.
 # For an additive model the order makes no difference, because what a feature adds never depends on the others, so the average is the curve itself.
 # Here is the check on a model of the first eight features, where all 256 coalitions can be counted out.
 

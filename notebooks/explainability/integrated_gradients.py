@@ -161,6 +161,7 @@ table(["path", "x1 earns", "x2 earns"], rows, digits=1)
 # %% [markdown]
 # Every path pays out 6, and the path decides who gets it.
 # The straight one has a good argument for itself, because it treats two inputs alike that play the same part; but the sum is no such argument.
+# Another fair answer is the mean over all orders in which the inputs can go first, here 3 and 3 again: those are [Shapley values](shapley_values.ipynb).
 #
 # ## The equation: a path integral and its completeness
 #
@@ -354,7 +355,7 @@ claim(
 #
 # ## Many baselines, and a hidden layer: expected gradients and conductance
 #
-# A pixel that is black in the image and black in the baseline gets exactly nothing, whatever the model does, because its factor $x_i - b_i$ is zero.
+# A pixel that is black in the image and black in the baseline gets exactly nothing, whatever the model does, because its factor $x_i - b_i$ is zero; [Feature attribution](feature_attribution.ipynb) shows what a baseline can hide in that way.
 # **Expected gradients** {cite}`erion2021` therefore take the mean over a background of real images, and draw the image and the place on its path at random.
 
 # %%
@@ -480,7 +481,7 @@ integrated_gradients(staircase, end, start)
 # > **Where image and baseline are equal the attribution is zero for every model.** It is a property of the formula; choose the baseline before you interpret.
 # >
 # > "Gauss-Legendre needs fewer steps."
-# > **On smooth networks.** With ReLU it falls as slowly as the midpoint rule, and the exact integral costs hardly more.
+# > **On smooth networks.** With ReLU its error falls as slowly as the midpoint rule's; count the pieces, because the exact integral may cost no more.
 #
 # **Strengths**: defined by one line, cheap, the same for two networks that compute the same function, and exact where the network is piecewise linear.
 #
@@ -699,6 +700,6 @@ evidence
 #
 # ## References
 #
-# Paths from a start to an end share a cost in {cite:t}`aumann1974`, and {cite:t}`friedman2004` says which methods are paths; {cite:t}`sundararajan2017` brought them to networks, {cite:t}`lundstrom2022` mended the proofs.
+# The integral along the straight path divides a cost in {cite:t}`aumann1974`, and {cite:t}`friedman2004` studies the methods that follow paths; {cite:t}`sundararajan2017` brought them to networks, {cite:t}`lundstrom2022` mended the proofs.
 # The exact integral: {cite:t}`sotoudeh2019`; many baselines: {cite:t}`erion2021`; hidden layers: {cite:t}`dhamdhere2019`.
 # The library compared: {cite:t}`kokhlikyan2020`; what happened: {cite:t}`sayres2019`.

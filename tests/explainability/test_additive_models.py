@@ -310,6 +310,7 @@ def test_what_is_no_table_is_refused(X, error):
         (lambda: fit_additive_model(X3, [0, 0, 0]), ValueError, "both 0 and 1"),
         (lambda: fit_additive_model(X3, [1, 1, 1]), ValueError, "both 0 and 1"),
         (lambda: fit_additive_model(X3, [[0, 1, 1]]), ValueError, "y must hold 3"),
+        (lambda: fit_additive_model(X3, [[0], [1], [1]]), ValueError, "y must hold 3"),
         (lambda: fit_additive_model(X3, [0, 1, 2]), ValueError, "y must hold integers"),
         (lambda: fit_additive_model(X3, [0, -1, 1]), ValueError, "y must hold integ"),
         (lambda: fit_additive_model(X3, [0.0, 1, 1]), TypeError, "y must hold integer"),
