@@ -125,7 +125,7 @@ plt.show()
 
 # %% [markdown]
 # On the left, the head of the first layer looks one token back, and it stops doing so at position 20; keep that in mind.
-# The head beside it reads the word for the second time from position 12 on, and each position looks 11 back, which is where the token stood that came *next* the first time; from position 24 on it looks there again, 23 back.
+# The head beside it reads the word for the second time from position 12 on, and each position looks 11 back, which is where the token stood that came *next* the first time; from position 24 on it mostly looks there again, 23 back.
 # A head that does that is called an **induction head** {cite}`elhage2021`.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -285,7 +285,7 @@ for name in leads[0]:
 table(["part", "least of 5 seeds", "most"], rows, digits=1)
 
 # %% [markdown]
-# Both induction heads write the answer, and nothing else does.
+# Both induction heads write the answer, and no other part adds more than a trace.
 # Do not conclude that the first layer is idle: its notes are read by the second layer, and only the *direct* way to the logits is counted here.
 # Nor is it a discovery that the parts add up to the logits, because they do so for every weight that there could be, also before training.
 # Whether the model *uses* a part you learn only by changing it, which is the subject of the next lesson, [Activation patching](activation_patching.ipynb).
