@@ -165,7 +165,7 @@ def test_weights_of_every_size_give_the_same_answer(norm, size):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"weights": [0.0, 0.0]}, ValueError, "target cannot be reached"),
+        ({"weights": [0.0, 0.0]}, ValueError, "no feature that may change"),
         ({"scale": [0.0, 0.0]}, ValueError, "target cannot be reached"),
         ({"weights": [0.0, 1.0], "scale": [1, 0]}, ValueError, "cannot be reached"),
         ({"weights": []}, ValueError, "x must have shape"),
@@ -297,6 +297,31 @@ def test_restarts_never_make_it_farther():
     more = counterfactual(f, x, restarts=20, generator=generator())
     assert (more.distance <= once.distance).all()
     assert (more.distance < once.distance).any()
+
+
+def test_the_nearest_valid_point_is_kept_not_the_last():
+    # After one step the search stands on the boundary; whatever follows may not lose it.
+    for seed, norm in itertools.product(range(3), NORMS):
+        x, f = rows(40), class_margin(network(seed), 2)
+        few = counterfactual(f, x, norm=norm, steps=6)
+        many = counterfactual(f, x, norm=norm, steps=40)
+        assert (many.valid | ~few.valid).all()
+        # Drawing back to the boundary moves each by less than the hundredth that a step goes too far.
+        assert (many.distance <= 1.02 * few.distance)[few.valid].all()
+
+
+def test_restarts_leave_a_feature_with_scale_zero_where_it_is():
+    x = torch.zeros(1, 2, dtype=torch.float64)
+    scale = torch.tensor([1.0, 0.0], dtype=torch.float64)
+
+    def asked(z):
+        seen.append(z[:, 1].detach().abs().max())
+        return z[:, 0] - 5
+
+    seen: list[torch.Tensor] = []
+    found = counterfactual(asked, x, scale=scale, restarts=5, generator=generator())
+    assert found.valid.all()
+    assert max(seen) == 0
 
 
 def test_what_is_valid_already_is_its_own_counterfactual():
