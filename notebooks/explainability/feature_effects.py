@@ -146,7 +146,10 @@ table(["x1", "partial dependence", "accumulated from 0"], rows, digits=1)
 # For the accumulated effects cut the feature's range at edges $z_0 < z_1 < \dots < z_K$, and let $n_l$ rows lie between $z_{l-1}$ and $z_l$.
 # Then
 #
-# $$\mathrm{ALE}_j(z_k) = \sum_{l=1}^{k} \frac{1}{n_l} \sum_{z_{l-1} < x_{ij} \le z_l} \big[ f(x_i^{j \to z_l}) - f(x_i^{j \to z_{l-1}}) \big] - c,$$
+# $$\begin{gathered}
+# \mathrm{ALE}_j(z_k) = \sum_{l=1}^{k} \frac{1}{n_l} \sum_{z_{l-1} < x_{ij} \le z_l} \Delta_{il} - c, \\
+# \Delta_{il} = f(x_i^{j \to z_l}) - f(x_i^{j \to z_{l-1}}),
+# \end{gathered}$$
 #
 # where the constant $c$ moves the curve to mean 0 over the rows.
 # Both are a few lines of code.
@@ -382,7 +385,7 @@ claim(
 #
 # **Who is harmed when it fails**: the defendant whose score is defended with a curve of age that was drawn through people who do not exist; and the patient whose doctor reads "more of it is harmless" from a flat mean, when for half of the patients it is not.
 #
-# **In production** take `sklearn.inspection.PartialDependenceDisplay`, whose `kind="both"` draws the individual curves, and `PyALE` or `alibi` for accumulated effects.
+# **In production** take scikit-learn's `PartialDependenceDisplay`, whose `kind="both"` draws the individual curves, and `PyALE` or `alibi` for accumulated effects.
 
 # %% [markdown]
 # ## Exercise 1: two slopes
