@@ -51,16 +51,6 @@
       const chapter = summary.closest("li")?.querySelector(":scope > a")?.textContent.trim() ?? "";
       summary.setAttribute("aria-label", `Lessons of ${chapter}`);
     }
-    // A line may break beside a formula, so what closes a clause would begin the next one.
-    for (const formula of document.querySelectorAll(".bd-article span.math")) {
-      const closing = /^[.,;:!?)\]’”%]+/u.exec(formula.nextSibling?.data ?? "");
-      if (!closing) continue;
-      formula.nextSibling.deleteData(0, closing[0].length);
-      const glued = document.createElement("span");
-      glued.className = "glued";
-      formula.replaceWith(glued);
-      glued.append(formula, closing[0]);
-    }
     // An entry of the bibliography is no list item.
     for (const list of document.querySelectorAll(".citation-list")) list.removeAttribute("role");
     for (const button of document.querySelectorAll(".sidebar-toggle")) {

@@ -395,7 +395,8 @@ axes.plot(
     source, 100 * mend, "s-", color=COLOURS["blue"], label="made to look one back"
 )
 axes.plot(source, 100 * two_back, "x--", color=COLOURS["black"], label="two back")
-axes.set(xlabel="position to copy from", ylabel="right, and attention (%)", ylim=(-4, 119))
+axes.set(xlabel="position to copy from", ylabel="right, and attention (%)")
+axes.set(ylim=(-4, 119))
 axes.set_xticks(range(13, 26, 2))
 axes.legend(ncols=4, loc="upper center", fontsize=9, columnspacing=1, handlelength=1.4)
 plt.show()

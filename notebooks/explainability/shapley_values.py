@@ -246,9 +246,9 @@ exact_shapley(product, applicant, earlier)
 # $$v(S) = \frac{1}{m} \sum_{b \in B} f(x_S, b_{N \setminus S}).$$
 #
 # Feature $i$ gets what it adds when it comes in, averaged over all $d!$ orders.
-# In $|S|!\,(d - |S| - 1)!$ of them exactly the features of $S$ come before $i$, and so
+# In $s!\,(d - s - 1)!$ of them exactly the $s$ features of $S$ come before $i$, and so
 #
-# $$\phi_i = \sum_{S \not\ni i} \frac{|S|!\,(d - |S| - 1)!}{d!}\, \big(v(S \cup \{i\}) - v(S)\big).$$
+# $$\phi_i = \sum_{S \not\ni i} \frac{s!\,(d - s - 1)!}{d!}\, \big(v(S \cup \{i\}) - v(S)\big).$$
 #
 # In code the first wording is the plainest: walk through every order, and replace the columns of the background one by one.
 
