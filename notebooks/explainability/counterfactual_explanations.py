@@ -103,6 +103,7 @@ plt.show()
 # %% [markdown]
 # One, or all of them: it depends on what you call *near*.
 # All three are right, so whoever hands out one of them has made a choice.
+# (Compare the scales: a single measurement must go much farther than any of the thirty. Whether it can is a question for later.)
 
 # %% [markdown]
 # ## The idea on two features
@@ -330,6 +331,7 @@ table(["one step is a feature's", "the explanation names"], winners.items())
 
 # %% [markdown]
 # And it names one feature only as long as that feature may go as far as it must.
+# In the picture at the top it may not, because the radius error, a size, would have to become negative.
 # Ask that every measurement stays within the range of the training data, and a linear program has to fill up with the next best ones.
 
 
@@ -428,7 +430,7 @@ claim(
 #
 # **Who is harmed when it fails**: the applicant who did what she was told and is refused again, because the model was trained anew meanwhile or because the change had to come with others, and the patient who takes a statement about a model for medical advice.
 #
-# **In production** take `alibi` or `dice-ml` for networks, categories and several counterfactuals at once, and for linear models under conditions a solver, such as `scipy.optimize.linprog` or `milp`.
+# **In production** take `dice-ml` or `alibi` for categories and several counterfactuals at once, `scipy.optimize.minimize` with SLSQP for a single row of a network, which is quicker than this page's search and oftener nearer, and for linear models under conditions a solver, such as `scipy.optimize.linprog` or `milp`.
 
 # %% [markdown]
 # ## Exercise 1: how far from the boundary?
@@ -590,8 +592,8 @@ Markdown(
     f"thousandth in {solver['SLSQP nearer']}, the search in {solver['ours nearer']} "
     f"(means {solver['SLSQP']:.2f} and {solver['ours']:.2f}). The search takes a whole "
     f"batch at once, so that five rows take SLSQP {speed['network, 5 rows']:.1f} times as "
-    "long. `alibi` and `dice-ml` were not compared, because they need other versions of "
-    "the libraries that this book runs on."
+    "long. `alibi` was not compared, because its present versions need a NumPy below 2, "
+    "nor `dice-ml`, which looks for several diverse answers rather than the nearest."
 )
 
 # %% tags=["hide-output"]
