@@ -5,8 +5,10 @@ BIN := $(VENV)/bin
 # An index for CPU builds of torch, where the usual one brings CUDA; see the README. Never needed.
 export TORCH_INDEX ?=
 LESSON ?=
+CHAPTER ?=
+NAME ?=
 .DEFAULT_GOAL := help
-.PHONY: help book test lab notebooks evidence portable lint clean
+.PHONY: help book test lab notebooks evidence portable lesson lint clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -39,6 +41,9 @@ evidence: $(VENV)/test.stamp  ## compare with the established libraries and writ
 
 portable: $(VENV)/test.stamp  ## replay the notebooks and run the unit tests as another CPU would compute them
 	@$(BIN)/python -m tools.portable
+
+lesson: $(VENV)/test.stamp  ## lay out a new lesson (CHAPTER=chapter NAME=name)
+	@$(BIN)/python -m tools.lesson $(CHAPTER) $(NAME)
 
 lint: $(VENV)/test.stamp  ## ruff, mypy, numpydoc and the notebook pairs
 	@$(BIN)/python -m tools.lint

@@ -1,16 +1,20 @@
 """The commands fail with a sentence that says what to do."""
 
 import collections
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import jupytext
 import pytest
 import yaml
 
+from tests.test_notebooks import skeleton_faults, time_faults
 from tools import evidence as evidence_tool
 from tools import install, portable
+from tools import lesson as lesson_tool
 from tools import notebooks as recorder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -133,18 +137,16 @@ def test_make_help_lists_every_command():
     done = subprocess.run(
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    for name in ("book", "test", "lab", "notebooks", "evidence", "portable", "lint"):
+    names = "book test lab notebooks evidence portable lesson lint"
+    for name in names.split():
         assert f"make {name}" in done.stdout
 
 
 def test_an_unknown_lesson_is_named():
     with pytest.raises(SystemExit, match="There is no notebook .*robustness/x.py"):
         recorder.main(["robustness/x"])
-    with pytest.raises(
-        SystemExit,
-        match="no evidence program for robustness/x; there is one for robustness/",
-    ):
-        evidence_tool.main(["robustness/x"])
+    with pytest.raises(SystemExit, match="the nearest is robustness/shielding"):
+        evidence_tool.main(["robustness/sheilding"])
 
 
 def test_the_first_cell_fetches_the_book_once_an_address_is_configured(
@@ -198,3 +200,76 @@ def test_both_profiles_are_run_and_the_advice_is_given(monkeypatch, capsys):
 def test_the_probe_of_the_portable_check_is_repeatable():
     environment = {**portable.os.environ, **portable.ONE_THREAD}
     assert portable.probe(environment) == portable.probe(environment)
+
+
+# --- a new lesson ------------------------------------------------------------------
+
+
+def house(tmp_path):
+    """A copy of what a new lesson is laid out in."""
+    for tree in ("companion", "tests", "evidence", "notebooks"):
+        (tmp_path / tree / "safety").mkdir(parents=True)
+    (tmp_path / "companion/safety/__init__.py").touch()
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    (tmp_path / "_toc.yml").write_text(toc, encoding="utf-8")
+    return tmp_path
+
+
+def written(root):
+    return {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_new_lesson_has_every_part_in_its_order_and_its_place_in_the_contents(
+    tmp_path,
+):
+    root = house(tmp_path)
+    before = pages_of((root / "_toc.yml").read_text())
+    lesson_tool.main("safety", "circuit_breakers", root)
+    after = pages_of((root / "_toc.yml").read_text())
+    new = "notebooks/safety/circuit_breakers"
+    assert [page for page in after if page != new] == before
+    assert after[after.index(new) - 1].startswith("notebooks/safety/")
+    notebook = jupytext.read(root / f"{new}.py")
+    assert skeleton_faults(notebook) == []
+    assert time_faults(notebook) == []
+    for path in root.rglob("*.py"):
+        compile(path.read_text(encoding="utf-8"), path, "exec")
+    names = {path.name for path in root.rglob("*circuit_breakers*")}
+    assert names == {"circuit_breakers.py", "test_circuit_breakers.py"}
+
+
+@pytest.mark.parametrize(
+    ("chapter", "name", "sentence"),
+    [
+        ("safty", "circuit_breakers", "the nearest is safety"),
+        ("safety", "fault_trees", "There is a lesson safety/fault_trees already"),
+        ("safety", "Fault-Trees", "take lower-case words"),
+        ("safety", "../trees", "take lower-case words"),
+        ("safety", "class", "take lower-case words"),
+        ("", "", "There is no chapter ''"),
+    ],
+)
+def test_an_unfit_chapter_or_name_is_refused_and_nothing_is_written(
+    tmp_path, chapter, name, sentence
+):
+    root = house(tmp_path)
+    (root / "evidence/safety/fault_trees.py").touch()
+    before = written(root)
+    with pytest.raises(SystemExit, match=sentence):
+        lesson_tool.main(chapter, name, root)
+    assert written(root) == before
+
+
+def test_without_a_name_the_command_says_how_to_call_it():
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.lesson", "safety"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode
+    assert "make lesson CHAPTER=safety NAME=fault_trees" in done.stderr
+
+
+def pages_of(toc):
+    return re.findall(r"file: (\S+)", toc)

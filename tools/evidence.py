@@ -4,6 +4,7 @@ The peers of a chapter live in an environment of their own, made from evidence/<
 from evidence/<chapter>/without-dependencies.txt for peers that pin older versions than they need.
 """
 
+import difflib
 import os
 import subprocess
 import sys
@@ -46,8 +47,9 @@ def main(lessons: list[str]) -> None:
     ]
     unknown = sorted(set(lessons) - set(known))
     if unknown:
+        (nearest,) = difflib.get_close_matches(unknown[0], known, 1, cutoff=0)
         sys.exit(
-            f"There is no evidence program for {unknown[0]}; there is one for {', '.join(known)}."
+            f"There is no evidence program for {unknown[0]}: the nearest is {nearest}."
         )
     for lesson in lessons or known:
         python = environment(lesson.split("/")[0])

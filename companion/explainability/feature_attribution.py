@@ -114,8 +114,9 @@ def smooth_grad(
     .. math:: \phi(x) = \frac{1}{S} \sum_{s=1}^S \nabla f(x + \sigma \varepsilon_s),
               \qquad \varepsilon_s \sim N(0, I)
 
-    Its mean is the gradient of another function: the score blurred by a Gaussian of width :math:`\sigma`.  All
-    rows get the same draws, so that the map of an image does not depend on the other images of the batch.
+    Where the score has no jumps, its mean over the draws is the gradient of another function: the score blurred
+    by a Gaussian of width :math:`\sigma`.  All rows get the same draws, so that the map of an image does not
+    depend on the other images of the batch.
 
     Parameters
     ----------

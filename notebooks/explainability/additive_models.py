@@ -20,7 +20,7 @@
 # A model that is read rather than explained: generalised additive models (GAM) by cyclic boosting, as in the explainable boosting machine.
 #
 # In a project of the 1990s, neural networks were the best at predicting which patients with pneumonia would die, and yet they were judged too risky to use: a set of rules, learned from the same data, said that asthma *lowers* the risk {cite}`caruana2015`.
-# It had lowered it, because asthmatics were taken straight to intensive care; a model that had learned this and sent them home would have killed people, and in the rules somebody could read it, but in the networks nobody could.
+# It had lowered it, because asthmatics were taken straight to intensive care; a model that had learned this and sent them home could have killed people, and in the rules somebody could read it, but in the networks nobody could.
 #
 # **Can a model be accurate and still be read before it harms somebody?**
 #
@@ -169,7 +169,7 @@ pencil.heights
 # $$s = \eta \, \frac{\sum_{i \in S} (y_i - p_i)}{\sum_{i \in S} p_i (1 - p_i) + \lambda},$$
 #
 # where $\eta$ is the learning rate.
-# The cut that counts is the one where the steps, times the residuals that they answer to, sum to most.
+# The feature takes the cut where $s \sum_{i \in S} (y_i - p_i)$, added up over both sides, is largest, because there the log loss falls most, to second order.
 
 
 # %%
@@ -230,7 +230,7 @@ table(["model", "AUC, mean", "AUC, least", "log loss"], rows, digits=3)
 
 # %% [markdown]
 # The additive model is, on average, no worse than the forest and the boosted trees, which nobody can read.
-# But look at the obvious rival: logistic regression, whose curves are straight lines, is the simplest model to read, and on these tumours it is also the best.
+# But look at the obvious rival: logistic regression, whose curves are straight lines, is the simplest model to read, and on these tumours it has the lowest log loss.
 # Curves are worth their price only where lines are not enough, so try the line first.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -258,7 +258,7 @@ top = np.argsort(-np.abs(parts))[:5]
 rows = [[names[j], patient[0, j], parts[j]] for j in top]
 rows += [["25 others", "", parts.sum() - parts[top].sum()]]
 rows += [["intercept", "", model.intercept], ["sum", "", model.score(patient)[0]]]
-table(["", "value", "adds to the log-odds"], rows, digits=1)
+table(["", "value", "adds to the log-odds"], rows, digits=2)
 
 # %% [markdown]
 # You may know such bills as [**Shapley values**](shapley_values.ipynb), which divide a prediction of *any* model by averaging over all orders in which features could come in {cite}`shapley1953,lundberg2017`.
@@ -293,31 +293,50 @@ rows = [[k, *(100 * np.mean(v) for v in leak[k].values())] for k in kinds]
 table(["malignant, missed (%)", "here", "there", "there, no leak"], rows, digits=1)
 
 # %% [markdown]
-# All three look better than they are, and only one of them shows why.
-# The additive model's curve has a cliff between the code and the smallest real value; logistic regression has a single slope for code and values together, and the code turns it round; the forest has nothing to look at.
+# All three look better than they are, and the additive model shows where: its curve has a cliff between the code and the smallest real value.
+# Logistic regression has a single slope for code and values together, and the code turns it round, which is odd enough to ask about, but does not say where to look.
+# The forest shows nothing by itself.
+# If you set every texture to the code and average its predictions, you find the cliff there, too; that is [partial dependence](feature_effects.ipynb), and you must think of asking.
 
 # %%
-rows = [
-    ["height of the code above the next bin", min(leak["cliff"]), max(leak["cliff"])],
-    ["slope, no leak", min(leak["slope without"]), max(leak["slope without"])],
-    ["slope, leak", min(leak["slope"]), max(leak["slope"])],
-]
-table(["10 splits, in log-odds", "least", "most"], rows, digits=2)
+asked = {
+    "code above the next bin (log-odds)": "cliff",
+    "slope, no leak (log-odds)": "slope without",
+    "slope, leak (log-odds)": "slope",
+    "forest, code above smallest value (probability)": "forest's cliff",
+}
+rows = [[title, min(leak[key]), max(leak[key])] for title, key in asked.items()]
+table(["10 splits", "least", "most"], rows, digits=2)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 claim(
-    "At the code the curve leaps by more than 1, and the one slope of logistic "
-    "regression turns from positive to negative.",
+    "At the code the curve leaps by more than 1 and the forest's mean prediction by more "
+    "than 0.1, and the slope of logistic regression turns from positive to negative.",
     bool(
         min(leak["cliff"]) > 1
         and min(leak["slope without"]) > 0
         and max(leak["slope"]) < 0
+        and min(leak["forest's cliff"]) > 0.1
     ),
     over="10 splits, recorded",
 )
 
 # %% [markdown]
-# Mending is as easy as reading: put the height of the code to zero, or better, ask what the code means.
+# You can read the fault, so can you mend it by putting the height of the code to zero?
+
+# %%
+missed = {
+    "as it is": leak["additive model"]["without it"],
+    "height of the code put to zero": leak["code put to zero, there"],
+    "fitted again without texture": leak["feature left out, there"],
+    "never saw the code": leak["additive model"]["without it, learned without it"],
+}
+rows = [[title, 100 * np.mean(v)] for title, v in missed.items()]
+table(["additive model", "malignant, missed there (%)"], rows, digits=1)
+
+# %% [markdown]
+# No: *there* nobody has the code, and the rest of the curve is as flat and as low as before.
+# So fit again without the feature or, better, ask what the code means.
 #
 # ## Break it: new patients, and twins (concurvity)
 #
@@ -344,11 +363,12 @@ plt.show()
 
 # %% [markdown]
 # The table puts numbers to it: by which share of their own size the contributions differ from refit to refit, on average over the features, and by which share their sum does.
-# The second line is a control, for the same tumours with their features rotated so that none is correlated with another.
+# Logistic regression stands beside it, and the last two lines are a control: the same tumours with their features rotated so that none is correlated with another.
 
 # %%
 refitted = evidence.results["refits"]
-kinds = ["additive model, as it is", "additive model, uncorrelated"]
+models, inputs = ("additive model", "logistic regression"), ("as it is", "uncorrelated")
+kinds = [f"{name}, {how}" for how in inputs for name in models]
 rows = [
     [k, 100 * np.mean(refitted[k]["curves"]), 100 * np.mean(refitted[k]["score"])]
     for k in kinds
@@ -356,10 +376,11 @@ rows = [
 table(["5 splits, 20 refits each", "curves move (%)", "sum moves (%)"], rows, digits=0)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
-curves, sums = ([refitted[k][what] for k in kinds] for what in ("curves", "score"))
+ours = kinds[::2]
+curves, sums = ([refitted[k][what] for k in ours] for what in ("curves", "score"))
 claim(
-    "Curves move by more than two fifths of their size and the sum by less than three "
-    "tenths, whether the features are correlated or not.",
+    "The additive model's curves move by more than two fifths of their size and their sum "
+    "by less than three tenths, whether the features are correlated or not.",
     bool(np.min(curves) > 0.4 and np.max(sums) < 0.3),
     over="5 splits of the tumours, 20 refits each, recorded",
 )
@@ -369,7 +390,8 @@ claim(
 # What correlation does is quieter: it divides the credit, and in each sample alike, as the dots of the picture show, so that refits do not warn you of it.
 #
 # What divides it?
-# The table repeats the experiment with the twin: its share of the credit for curves, its slope for logistic regression, mean ± standard deviation over the samples.
+# The table repeats the experiment with the twin, mean ± standard deviation over ten samples.
+# For curves it gives the twin's share of the credit, for logistic regression the twin's slope, where the cause's true slope is 2.
 
 # %%
 record = evidence.results["twins"]
@@ -384,7 +406,7 @@ rows = [
 table(["correlation", *kinds], rows)
 
 # %% [markdown]
-# The restraint divides it: fewer rounds for curves, a penalty for slopes, because a restrained model explains what it can with many small steps, and the twin's are as good as the cause's.
+# The restraint divides it: fewer rounds for curves, a penalty for slopes, because a restrained model explains what it can with many small steps, and the twin's are nearly as good as the cause's.
 # Without restraint the twin's slope is near zero on average, but at 0.99 its spread over samples is many times as wide.
 # And at a correlation of one no method can tell them apart, because the data are the same whichever of the two is the cause.
 
@@ -438,12 +460,12 @@ claim(
 # > **Its twin may have taken the credit, or it matters only together with another one.** Above, both happen.
 # >
 # > "What can be read is less accurate."
-# > **Often it is not, and you find out by trying it.** On these tumours the simplest model was best; with the exclusive or, it is as good as a coin.
+# > **Often it is not, and you find out by trying it.** On these tumours the simplest model had the lowest log loss; with the exclusive or, it is as good as a coin.
 # >
 # > "People who see the whole model catch its mistakes."
 # > **In a preregistered experiment they caught large mistakes less often.** The authors suspect that there was too much to look at {cite}`poursabzi2021`.
 #
-# **Strengths**: nothing is hidden, every prediction is a bill, and what is wrong can be cut out of the curve.
+# **Strengths**: nothing is hidden, every prediction is a bill, and a fault stands in a curve where somebody can see it.
 # {cite:t}`rudin2019` therefore asks that decisions of high stakes be made by such models, and not by black boxes with explanations that may be unfaithful.
 #
 # **Limits**: no interactions; curves of correlated features are not identified {cite}`siems2023,zhang2025`; and thirty curves are more than most people read.
@@ -471,14 +493,20 @@ def odds_factor(model, j, a, b):
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_odds_factor(attempt):
-    ends = np.array([[-1.0], [1.0]]) * np.ones(30)
+    ends = np.zeros((2, 30))
+    ends[:, texture] = -1, 1
     low, high = model.contributions(ends)[:, texture]
+    p = expit(model.score(ends))
     mistakes = {
         "That is the change of the log-odds; odds are their exponential.": high - low,
         "Upside down: the odds with b belong on top.": np.exp(low - high),
         "Odds are not probabilities: do not use the logistic function.": expit(high)
         / expit(low),
         "A factor is a quotient of odds, not of log-odds.": high / low,
+        "Divide by what the odds were with a.": np.exp(high),
+        "Those are probabilities p; the odds are p / (1 − p).": p[1] / p[0],
+        "That is a difference of odds; a factor is a quotient.": np.exp(high)
+        - np.exp(low),
     }
     check_answer(attempt(model, texture, -1.0, 1.0), np.exp(high - low), mistakes)
 
@@ -517,7 +545,7 @@ def centred(h, counts):
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_centred(attempt):
     h, counts = np.array([-1.0, 0.5, 2.0]), np.array([6, 3, 1])
-    mean, plain = (h @ counts) / counts.sum(), h.mean()
+    mean, plain, wrong = (h @ counts) / counts.sum(), h.mean(), h @ counts / 3
     mistakes = {
         "That is the mean of the heights; a height on which six rows lie counts six "
         "times.": [*(h - plain), plain],
@@ -530,6 +558,8 @@ def check_centred(attempt):
             h @ counts,
         ],
         "The intercept's gain is missing at the end.": h - mean,
+        "The intercept must gain what the curve loses.": [*(h - mean), 0],
+        "Divide by the number of rows, not of heights.": [*(h - wrong), wrong],
     }
     check_answer(attempt(h, counts), [*(h - mean), mean], mistakes)
 
@@ -553,13 +583,15 @@ check_centred(centred_solution)
 # %% tags=["hide-input"]
 near = evidence.results["agreement"]["distance"]
 speed = evidence.results["speed"]
+longer = {r["name"].partition(", ")[2]: f"{r['ratio']:.1f}" for r in speed}
 Markdown(
     "On four features with known curves InterpretML comes nearer to the truth than the "
     f"book's code (root mean square {np.mean(near['theirs']):.2f} against "
     f"{np.mean(near['ours']):.2f}, of curves of size "
     f"{evidence.results['agreement']['size of the true curves']:.1f}). It averages "
     "bags, stops by itself, and has pairs, missing values and error bars, which the "
-    f"book's has not; to fit one bag it takes {speed[0]['ratio']:.1f} times as long."
+    f"book's has not; to fit one bag it takes {longer['one bag']} times as long, and "
+    f"{longer['one bag, as many rounds']} times if told to do as many rounds as the book's."
 )
 
 # %% tags=["hide-output"]
