@@ -222,6 +222,7 @@ for part in parts:
         np.testing.assert_allclose(mine, package, rtol=0, atol=1e-4)
 parts
 
+
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 def log_probability(logits):
     """Mean log-probability of the right token: not linear in the logits."""
