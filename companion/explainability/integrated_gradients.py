@@ -207,6 +207,11 @@ def exact_integrated_gradients(
     """
     start = _baseline(x, baseline)
     layers = _piecewise_linear_layers(model)
+    for parameter in model.parameters():
+        if parameter.dtype != x.dtype:
+            raise TypeError(
+                f"x must be of the model's type {parameter.dtype}, got {x.dtype}"
+            )
     limit = check_integer("limit", limit, 1)
     f = class_score(model, index)
     for ends in (x, start):
@@ -260,7 +265,8 @@ def expected_gradients(
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit, or `f` is no differentiable score of single rows.
+        If an argument is unfit, `f` is no differentiable score of single rows, or its gradients are zero at every
+        place drawn although the score changes.
 
     References
     ----------
@@ -283,7 +289,11 @@ def expected_gradients(
     nodes = torch.rand(samples, generator=generator, device=device, dtype=torch.float64)
     starts = start[which.to(start.device)][:, None].expand(samples, *x.shape)
     weights = np.full(samples, 1 / samples)
-    return _path_sum(f, x, starts, nodes, weights, check_integer("batch", batch, 1))
+    total = _path_sum(f, x, starts, nodes, weights, check_integer("batch", batch, 1))
+    still = ~total.flatten(1).any(dim=1)
+    for origin in start[which.to(start.device).unique()] if bool(still.any()) else ():
+        _refuse_silent_zeros(f, x[still], origin.expand_as(x[still]))
+    return total
 
 
 def conductance(
@@ -329,7 +339,8 @@ def conductance(
     Raises
     ------
     TypeError, ValueError
-        If an argument is unfit, or front and back make no differentiable score of single rows.
+        If an argument is unfit, front and back make no differentiable score of single rows, or nothing flows at
+        any node although the score changes.
 
     References
     ----------
@@ -356,7 +367,11 @@ def conductance(
             flow = score_gradients(back, h.detach()) * rate.detach()
             flow = flow.unflatten(0, (len(a), len(x)))  # (steps, n, ...)
             parts.append(torch.tensordot(w.flatten(), flow, dims=1))
-    return torch.stack(parts).sum(dim=0)
+        total = torch.stack(parts).sum(dim=0)
+        still = ~total.flatten(1).any(dim=1)
+        if bool(still.any()):
+            _refuse_silent_zeros(lambda z: back(front(z)), x[still], start[still])
+    return total
 
 
 @lru_cache(maxsize=32)

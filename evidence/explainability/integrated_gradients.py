@@ -257,7 +257,10 @@ def along(model: nn.Module, index: int, corners: list[torch.Tensor]) -> torch.Te
 
 def paths() -> dict[str, Any]:
     """Complete maps of the same digits beside the straight one: correlation and greatest difference."""
-    names = "upper half first", "row by row", "by way of white", "scaled gradient"
+    names = (
+        *("upper half first", "row by row", "by way of white"),
+        *("scaled gradient", "scaled gradient times input", "scaled image"),
+    )
     likeness: dict[str, list[float]] = {name: [] for name in names}
     difference: dict[str, list[float]] = {name: [] for name in names}
     worst, flipped, accuracy = 0.0, [], []
@@ -279,6 +282,8 @@ def paths() -> dict[str, Any]:
                 "row by row": along(model, k, rows),
                 "by way of white": along(model, k, [black, torch.ones_like(x), x]),
                 "scaled gradient": slope * change / slope.sum(),
+                "scaled gradient times input": x * slope * change / (x * slope).sum(),
+                "scaled image": x * change / x.sum(),  # asks the net for its sum only
             }
             for name, found in maps.items():
                 scale = max(1.0, float(found.abs().sum()))

@@ -671,6 +671,25 @@ def test_gradients_that_are_silently_zero_are_refused(rule):
     assert torch.equal(flat, torch.zeros_like(X))
 
 
+def test_sampled_paths_and_hidden_layers_refuse_silent_zeros_too():
+    def rounded(x):
+        return (10 * x).round().sum(dim=1)
+
+    layer = nn.Identity()
+    for explain in (
+        lambda f: expected_gradients(f, X, B.expand_as(X), generator=generator()),
+        lambda f: conductance(layer, f, X, B),
+    ):
+        with pytest.raises(ValueError, match="zero at every node.*the score changes"):
+            explain(rounded)
+        assert torch.equal(explain(lambda x: 0 * x.sum(dim=1)), torch.zeros_like(X))
+
+
+def test_the_exact_integral_names_an_input_of_another_type_than_the_model():
+    with pytest.raises(TypeError, match="x must be of the model's type torch.float64"):
+        exact_integrated_gradients(kinked(), 0, X.float(), B.float())
+
+
 def test_a_front_that_mixes_rows_or_cuts_the_gradient_is_refused():
     class Mixed(nn.Module):
         def forward(self, x):
