@@ -631,34 +631,33 @@ def means(values):
     return [float(v.mean()) for v in values]
 
 
+head, readers = "layer0.head0", ["layer1.head0", "layer1.head1"]
+original, before = run(model, tokens)
+_, after = run(model, tokens, {head: torch.zeros_like})
+# A second way: how much less a reader writes of the right token, by the unembedding.
+less = [lead((before[r] - after[r]) @ model.unembedding.detach().T) for r in readers]
+own = causal_effects(model, tokens, head, lead)
+worth = [causal_effects(model, tokens, r, lead).total for r in readers]
+wrong_paths = {
+    "That is the lead that is left; asked for is what is lost.": means(
+        [lead(original) - z for z in less]
+    ),
+    "What is lost is the old lead minus the new one.": means([-z for z in less]),
+    "The head must speak as ever; only the reader is edited.": means(
+        [z + own.direct for z in less]
+    ),
+    "That is the head's total effect: everything noticed.": means([own.total] * 2),
+    "That is what the reader is worth: it was silenced itself.": means(worth),
+    "That is the head's direct effect: nobody noticed.": means([own.direct] * 2),
+    "Everyone but the reader noticed.": means([own.total - z for z in less]),
+}
+
+
 def check_path_effect(attempt):
-    head, readers = "layer0.head0", ["layer1.head0", "layer1.head1"]
-    _, before = run(model, tokens)
-    _, after = run(model, tokens, {head: torch.zeros_like})
-    # A second way: how much less a reader writes of the right token, by the unembedding.
-    less = [(before[r] - after[r]) @ model.unembedding.detach().T for r in readers]
-    own = causal_effects(model, tokens, head, lead)
-    theirs = [causal_effects(model, tokens, r, lead).total for r in readers]
-    whole = lead(run(model, tokens)[0])
-    mistakes = {
-        "That is the lead that is left; asked for is what is lost.": means(
-            [whole - lead(z) for z in less]
-        ),
-        "What is lost is the old lead minus the new one.": means(
-            [-lead(z) for z in less]
-        ),
-        "The head must speak as ever; only the reader is edited.": means(
-            [lead(z) + own.direct for z in less]
-        ),
-        "That is the head's total effect: everything noticed.": means([own.total] * 2),
-        "That is what the reader is worth: it was silenced itself.": means(theirs),
-        "That is the head's direct effect: nobody noticed.": means([own.direct] * 2),
-        "Everyone but the reader noticed.": means([own.total - lead(z) for z in less]),
-    }
     answers = [attempt(head, reader) for reader in readers]
     waiting = any(a is None or a is ... for a in answers)
-    expected = means(map(lead, less))
-    check_answer(None if waiting else answers, expected, mistakes, tolerance=1e-2)
+    found = None if waiting else answers
+    check_answer(found, means(less), wrong_paths, tolerance=1e-2)
 
 
 check_path_effect(path_effect)

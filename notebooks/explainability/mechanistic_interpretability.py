@@ -537,24 +537,32 @@ def random_copy(length):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+p = torch.arange(8, 21).double()
+
+
+def weighted(count):
+    """The share of right guesses if a word of p tokens has so many positions."""
+    return float((count / p).sum() / count.sum())
+
+
+wrong_copies = {
+    "That is a random token of the vocabulary, but the guess comes from the word.": 1
+    / 32,
+    "Every word counts the same in yours; a short word has more positions.": float(
+        (1 / p).mean()
+    ),
+    "A mean of 1/p is not one over the mean of p.": 1 / 14,
+    "The last position has no next token: there are length - 1 - p positions.": weighted(
+        40 - p
+    ),
+    "From p to length - 2 there are length - 1 - p positions, not one fewer.": weighted(
+        38 - p
+    ),
+}
+
+
 def check_random_copy(attempt):
-    p = torch.arange(8, 21).double()
-    count, one_more, one_fewer = 39 - p, 40 - p, 38 - p
-    mistakes = {
-        "That is a random token of the vocabulary, but the guess comes from the word.": 1
-        / 32,
-        "Every word counts the same in yours; a short word has more positions.": float(
-            (1 / p).mean()
-        ),
-        "A mean of 1/p is not one over the mean of p.": 1 / 14,
-        "The last position has no next token: there are length - 1 - p positions.": float(
-            (one_more / p).sum() / one_more.sum()
-        ),
-        "From p to length - 2 there are length - 1 - p positions, not one fewer.": float(
-            (one_fewer / p).sum() / one_fewer.sum()
-        ),
-    }
-    check_answer(attempt(40), float((count / p).sum() / count.sum()), mistakes)
+    check_answer(attempt(40), weighted(39 - p), wrong_copies)
 
 
 check_random_copy(random_copy)
@@ -590,38 +598,37 @@ def induction_by_loops(A, x):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+x = torch.tensor([3, 5, 3, 3, 5, 4, 3, 5])
+A = torch.rand(8, 8, generator=torch.Generator().manual_seed(1)).double().tril()
+A = A / A.sum(dim=1, keepdim=True)
+same = (x[:, None] == x).tril(-1)  # t, earlier s
+after = same.roll(1, dims=1)
+order, wrapped = after.cumsum(dim=1), after.clone()
+wrapped[:, 0] = x == x[-1]
+last, first = after & (order == order[:, -1:]), after & (order == 1)
+mistakes = {
+    "You took the earlier occurrence itself; what counts is just after it.": same,
+    "You took the last earlier occurrence only, but all of them count.": last,
+    "You took the first occurrence only, but all earlier ones count.": first,
+    "s may be t itself, where a token stands twice in a row.": after.tril(-1),
+    "Begin with s = 1: for s = 0, x[s - 1] is the last token.": wrapped,
+}
+total, repeats = float((A * after).sum()), after.any(dim=1)
+each = (A * after).sum(dim=1)[repeats] / after.sum(dim=1)[repeats]
+wrong_loops = {
+    "You divided by all positions; only those whose token repeats count.": total / 8,
+    "You divided by the number of pairs; divide by that of positions t.": total
+    / int(after.sum()),
+    "Add the attention of a position up; you took its mean.": float(each.mean()),
+}
+for why, places in mistakes.items():
+    wrong_loops[why] = float((A * places).sum() / places.any(dim=1).sum())
+
+
 def check_induction_by_loops(attempt):
-    x = torch.tensor([3, 5, 3, 3, 5, 4, 3, 5])
-    A = torch.rand(8, 8, generator=torch.Generator().manual_seed(1)).double().tril()
-    A = A / A.sum(dim=1, keepdim=True)
-    same = (x[:, None] == x).tril(-1)  # t, earlier s
-    after = same.roll(1, dims=1)
-    order, wrapped = after.cumsum(dim=1), after.clone()
-    wrapped[:, 0] = x == x[-1]
-    mistakes = {
-        "You took the earlier occurrence itself; what counts is just after it.": same,
-        "You took the last earlier occurrence only, but all of them count.": after
-        & (order == order[:, -1:]),
-        "You took the first occurrence only, but all earlier ones count.": after
-        & (order == 1),
-        "s may be t itself, where a token stands twice in a row.": after.tril(-1),
-        "Begin with s = 1: for s = 0, x[s - 1] is the last token.": wrapped,
-    }
-    wrong = {
-        why: float((A * places).sum() / places.any(dim=1).sum())
-        for why, places in mistakes.items()
-    }
-    total, repeats = float((A * after).sum()), after.any(dim=1)
-    each = (A * after).sum(dim=1)[repeats] / after.sum(dim=1)[repeats]
-    wrong |= {
-        "You divided by all positions; only those whose token repeats count.": total
-        / 8,
-        "You divided by the number of pairs; divide by that of positions t.": total
-        / int(after.sum()),
-        "Add the attention of a position up; you took its mean.": float(each.mean()),
-    }
-    right = total / int(repeats.sum())
-    check_answer(attempt(A.tolist(), x.tolist()), right, wrong)
+    check_answer(
+        attempt(A.tolist(), x.tolist()), total / int(repeats.sum()), wrong_loops
+    )
 
 
 check_induction_by_loops(induction_by_loops)
