@@ -32,7 +32,8 @@ def fold_name(cell: nodes.container) -> str:
         return "solution"
     if "tag_claim" in cell["classes"]:
         return "test"
-    return "check" if re.match(r"(@.*\n)*def check_", cell.astext()) else "code"
+    # A check may begin with the helpers that it needs.
+    return "check" if re.search(r"^def check_\w+\(", cell.astext(), re.M) else "code"
 
 
 def name_boxes(app: Sphinx, doctree: nodes.document) -> None:
@@ -47,6 +48,18 @@ def name_boxes(app: Sphinx, doctree: nodes.document) -> None:
         bound = re.sub(r"(?<=\d) (?=%|\d{3}\b)", "\u00a0", text)
         if bound != text and isinstance(text.parent, PROSE):
             text.parent.replace(text, nodes.Text(bound))
+    for formula in list(doctree.findall(nodes.math)):
+        # A line may break beside a formula, so what closes a clause would begin the next one.
+        parent, place = formula.parent, formula.parent.index(formula)
+        after = parent[place + 1] if place + 1 < len(parent) else None
+        if not isinstance(after, nodes.Text):
+            continue
+        if closing := re.match(r"[.,;:!?)\]’”]+", after):
+            end = nodes.Text(closing[0])
+            parent[place : place + 2] = [
+                nodes.inline("", "", formula, end, classes=["glued"]),
+                nodes.Text(after[len(closing[0]) :]),
+            ]
     for table in doctree.findall(nodes.table):
         first = table.next_node(nodes.entry)
         if first is not None and first.astext() == "symbol":

@@ -27,6 +27,7 @@ __all__ = [
 Floats = NDArray[np.float64]
 
 FEWEST = 5  # A feature with fewer values than that is taken for one of categories.
+LARGEST = 1e300  # Sums and differences of larger numbers could overflow.
 
 
 class PartialDependence(NamedTuple):
@@ -92,7 +93,7 @@ def partial_dependence(
     ------
     TypeError, ValueError
         If an argument is unfit, there is no such column, it holds fewer than 5 different values and none are
-        given as `grid`, or `f` returns no scores.
+        given as `grid`, or `f` gives no finite scores below 1e300.
 
     References
     ----------
@@ -124,7 +125,7 @@ def partial_dependence(
     for start in range(0, len(points), together):
         part = points[start : start + together]
         copies[: len(part), :, feature] = part[:, None]
-        scores = array_scores(f, copies[: len(part)].reshape(-1, d))
+        scores = _scores(f, copies[: len(part)].reshape(-1, d))
         individual[start : start + len(part)] = scores.reshape(-1, n)
     return PartialDependence(points, individual.mean(axis=1), individual.T)
 
@@ -166,7 +167,7 @@ def accumulated_local_effects(
     ------
     TypeError, ValueError
         If an argument is unfit, there is no such column, it holds fewer than 5 different values, edges leave a row
-        outside or a bin empty, or `f` returns no scores.
+        outside or a bin empty, or `f` gives no finite scores below 1e300.
 
     References
     ----------
@@ -208,7 +209,7 @@ def accumulated_local_effects(
         )
     both = np.repeat(X[None], 2, axis=0)
     both[0, :, feature], both[1, :, feature] = edges[place], edges[place + 1]
-    low, high = array_scores(f, both.reshape(2 * n, -1)).reshape(2, n)
+    low, high = _scores(f, both.reshape(2 * n, -1)).reshape(2, n)
     steps = np.bincount(place, weights=high - low) / counts
     curve = np.concatenate([[0.0], np.cumsum(steps)])
     centre = counts @ (curve[:-1] + curve[1:]) / 2 / n
@@ -220,7 +221,17 @@ def _checked(X: ArrayLike, feature: int) -> tuple[Floats, int]:
     X = real_array("X", X, (None, None))
     if not X.size:
         raise ValueError(f"X must have a row and a column at least, got {X.shape}")
+    if (largest := np.abs(X).max()) > LARGEST:
+        raise ValueError(f"X must stay below {LARGEST:g}, got {largest:g}")
     return X, check_integer("feature", feature, 0, X.shape[1] - 1)
+
+
+def _scores(f: Callable[[Floats], Floats], X: Floats) -> Floats:
+    """The scores of some rows, so small that their sums and differences do not overflow."""
+    scores = array_scores(f, X)
+    if (largest := np.abs(scores).max()) > LARGEST:
+        raise ValueError(f"f must return scores below {LARGEST:g}, got {largest:g}")
+    return scores
 
 
 def _continuous(x: Floats, feature: int) -> Floats:

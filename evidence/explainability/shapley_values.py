@@ -29,6 +29,8 @@ PEERS = ["shap", "scikit-learn"]
 D = 12
 SEEDS = range(20)
 PATIENTS = range(20)
+NETWORKS = range(5)
+GAMES = range(5)
 REPEATS = 5
 
 Array = np.ndarray[Any, Any]
@@ -53,16 +55,17 @@ def measure() -> dict[str, Any]:
         "bias": bias(),
         "pairs": {
             "seeds": len(SEEDS),
-            "games": pairs(scores, cases, background),
+            "networks": len(NETWORKS),
+            "games": pairs(X, data.y_train, scores, cases, background),
         },
     }
 
 
-def trained(X: Array, y: Array) -> tuple[dict[str, Score], Any]:
-    """The page's network as log-odds and as probability, gradient boosting's log-odds, and its trees."""
-    network = mlp([D, 32, 32, 2], torch.Generator().manual_seed(0))
+def network_scores(X: Array, y: Array, seed: int) -> dict[str, Score]:
+    """The page's network as log-odds and as probability; seed 0 is the one on the page."""
+    network = mlp([D, 32, 32, 2], torch.Generator().manual_seed(seed))
     train_classifier(
-        network, torch.from_numpy(X).float(), torch.from_numpy(y), seed=0, epochs=30
+        network, torch.from_numpy(X).float(), torch.from_numpy(y), seed=seed, epochs=30
     )
     logits = [class_score(network.double(), k) for k in (0, 1)]
 
@@ -70,13 +73,17 @@ def trained(X: Array, y: Array) -> tuple[dict[str, Score], Any]:
         rows = torch.from_numpy(X)
         return np.asarray((logits[0](rows) - logits[1](rows)).numpy())
 
-    boosted = GradientBoostingClassifier(random_state=0).fit(X, y)
-    scores: dict[str, Score] = {
+    return {
         "log-odds": log_odds,
         "probability": lambda X: 1 / (1 + np.exp(-log_odds(X))),
-        "boosted trees": lambda X: -boosted.decision_function(X),
     }
-    return scores, boosted
+
+
+def trained(X: Array, y: Array) -> tuple[dict[str, Score], Any]:
+    """The page's network on both scales, gradient boosting's log-odds, and its trees."""
+    boosted = GradientBoostingClassifier(random_state=0).fit(X, y)
+    trees: dict[str, Score] = {"boosted trees": lambda X: -boosted.decision_function(X)}
+    return network_scores(X, y, 0) | trees, boosted
 
 
 class Dealt(np.random.Generator):
@@ -246,50 +253,59 @@ def black_box(values: Array) -> tuple[Score, Array, Array]:
 
 
 def bias() -> dict[str, Any]:
-    """Mean and size of the error over many repeats on one random game of six players."""
-    repeats, d = 4000, 6
-    values = np.random.default_rng(0).normal(size=2**d)
-    f, x, background = black_box(values)
-    exact, rows = shapley_of_game(values), []
-    rng = np.random.default_rng(1)
+    """Mean and size of the error over many repeats, as root mean squares over random games of six players."""
+    repeats, d, rows = 4000, 6, []
     for name, draws in (
         ("least squares", 32),
         ("least squares", 64),
         ("least squares", 256),
         ("permutations", 6),
     ):
-        runs = np.array(
-            [
-                permutation_shapley(f, x, background, permutations=draws, rng=rng)
+        found = []
+        for seed in GAMES:
+            values = np.random.default_rng(seed).normal(size=2**d)
+            case, rng = black_box(values), np.random.default_rng([seed, draws])
+            runs = [
+                permutation_shapley(*case, permutations=draws, rng=rng)
                 if name == "permutations"
-                else kernel_shap(
-                    f, x, background, coalitions=draws, rng=rng, paired=False
-                )
+                else kernel_shap(*case, coalitions=draws, rng=rng, paired=False)
                 for _ in range(repeats)
             ]
-        )
-        wrong = runs - exact
+            wrong = np.array(runs) - shapley_of_game(values)
+            found.append(
+                [
+                    (wrong.mean(axis=0) ** 2).sum(),
+                    # what that would be on average if there were no bias
+                    wrong.var(axis=0, ddof=1).sum() / repeats,
+                    (wrong**2).sum(axis=1).mean(),
+                ]
+            )
+        squares = np.array(found)
+        means = np.sqrt(squares.mean(axis=0)).tolist()
         rows.append(
             {
                 "estimate": name,
                 "draws": draws,
-                "bias": float(np.linalg.norm(wrong.mean(axis=0))),
-                # what the norm of the mean would be if there were no bias
-                "noise": float(np.sqrt(wrong.var(axis=0, ddof=1).sum() / repeats)),
-                "rmse": float(np.sqrt((wrong**2).sum(axis=1).mean())),
+                "bias": means[0],
+                "noise": means[1],
+                "rmse": means[2],
+                "largest share": float(np.sqrt(squares[:, 0] / squares[:, 2]).max()),
             }
         )
-    return {"players": d, "repeats": repeats, "rows": rows}
+    return {"players": d, "repeats": repeats, "games": len(GAMES), "rows": rows}
 
 
 def pairs(
-    scores: dict[str, Score], cases: Array, background: Array
+    X: Array, y: Array, scores: dict[str, Score], cases: Array, background: Array
 ) -> dict[str, list[list[float]]]:
     """Errors of plain and of paired draws and of permutations, at about equal effort, game by game."""
+    networks = [network_scores(X, y, seed) for seed in NETWORKS]
     found: dict[str, list[list[float]]] = {}
     for name in ("log-odds", "probability", "boosted trees"):
+        models = [scores] if name == "boosted trees" else networks
         found[name] = [
-            compared(coalition_values(scores[name], x, background, all_coalitions(D)))
+            compared(coalition_values(model[name], x, background, all_coalitions(D)))
+            for model in models
             for x in cases[PATIENTS.start : PATIENTS.stop]
         ]
     S = all_coalitions(D) * 2.0 - 1  # absent -1, present 1

@@ -123,7 +123,7 @@ right.set(ylim=(0, 60), title="A twin takes half")
 plt.show()
 
 # %% [markdown]
-# Look at the red curve: a cliff where no real value lies, and nothing to the right of it, is something that you would ask about, and then find.
+# Look at the dashed curve: a cliff where no real value lies, and nothing to the right of it, is something that you would ask about, and then find.
 # But the right-hand panel says that you must not read a curve as what its feature *does*: the twin does nothing, and the more it resembles the cause, the nearer it comes to half of the credit.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -159,7 +159,10 @@ pencil.heights
 #
 # The model adds one curve for each feature $j$ to an intercept $c$ {cite}`hastie1986`:
 #
-# $$f(x) = c + \sum_j f_j(x_j), \qquad P(y = 1 \mid x) = \frac{1}{1 + e^{-f(x)}}.$$
+# $$\begin{gathered}
+# f(x) = c + \sum_j f_j(x_j), \\
+# P(y = 1 \mid x) = \frac{1}{1 + e^{-f(x)}}.
+# \end{gathered}$$
 #
 # Each curve is made to have mean zero over the training rows, because otherwise you could lift one and lower another and have the same model.
 #

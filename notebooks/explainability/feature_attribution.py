@@ -456,7 +456,10 @@ claim(
 # **Grad-CAM** {cite}`selvaraju2017` does not ask about pixels but about the feature maps $A_k$ of the last convolution, here 32 maps of 4 by 4 cells.
 # Each map gets one weight, the mean of the score's gradient over its cells $p$, and what is negative in the sum is cut off:
 #
-# $$\phi = \operatorname{ReLU}\Big(\sum_k w_k A_k\Big), \qquad w_k = \frac{1}{16} \sum_p \frac{\partial f}{\partial A_{kp}}.$$
+# $$\begin{gathered}
+# \phi = \operatorname{ReLU}\Big(\sum_k w_k A_k\Big), \\
+# w_k = \frac{1}{16} \sum_p \frac{\partial f}{\partial A_{kp}}.
+# \end{gathered}$$
 
 # %%
 net = nets["trained with tag"]

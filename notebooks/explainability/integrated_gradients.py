@@ -206,7 +206,7 @@ show_source(integrated_gradients)
 # A ReLU network is linear between the places where one of its units switches on or off.
 # There its gradient is constant, so the integral is a finite sum, and nothing needs to be approximated {cite}`sotoudeh2019`.
 #
-# Again by hand: let $f(x) = \max(0, x_1 + x_2 - 1) + 2 \max(0, x_1 - x_2)$, from $(0, 0)$ to $(2, 1)$.
+# Again by hand: let $f(x) = r(x_1 + x_2 - 1) + 2\,r(x_1 - x_2)$ with $r(t) = \max(0, t)$, from $(0, 0)$ to $(2, 1)$.
 # On the path, $x_1 + x_2 - 1 = 3a - 1$, so the first unit wakes at $a = 1/3$; the second is awake all the way.
 #
 # | piece | length | gradient |
@@ -311,10 +311,13 @@ record = evidence.results["rules"]
 spent = np.array(record["steps"])
 fig, panels = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
 for ax, name in zip(panels, ("tanh", "relu")):
-    for rule, colour, line in (("midpoint", "orange", "-"), ("gauss", "blue", "--")):
+    for rule, label, colour, line in (
+        ("midpoint", "midpoint", "orange", "-"),
+        ("gauss", "Gauss-Legendre", "blue", "--"),
+    ):
         curves = np.array(record["error"][name][rule]).T
         ax.loglog(spent, curves, line, color=COLOURS[colour], lw=1)
-        ax.plot([], [], line, color=COLOURS[colour], label=rule)
+        ax.plot([], [], line, color=COLOURS[colour], label=label)
     ax.set(xlabel="gradients for each image")
     ax.set_xticks([2, 16, 128], ["2", "16", "128"])
     ax.set_title({"tanh": "smooth: tanh", "relu": "kinked: ReLU"}[name])

@@ -87,7 +87,7 @@ models = {
 }
 widths = np.array(models["network 0"]["widths"])
 kinds = {
-    "kernel, ridge 1": ("kernel and lime's penalty", "grey", ":"),
+    "kernel, ridge 1": ("kernel and penalty", "grey", ":"),
     "kernel": ("kernel", "red", "--"),
     "nearby": ("draws made nearby", "blue", "-"),
 }
@@ -113,7 +113,7 @@ axes[0].set(ylabel="agreement of repetitions")
 axes[1].set(ylabel="distance to the gradient")
 axes[0].set_title("Does it say the same twice?")
 axes[1].set_title("Does it describe this place?")
-axes[1].legend(loc="upper right")
+axes[1].legend(loc="upper right", handlelength=1.6)
 plt.show()
 
 # %% [markdown]
@@ -160,7 +160,10 @@ table(["slope", "effective samples"], [[fit.coefficients[0], fit.effective_sampl
 # Let $x$ be the input, $s$ a scale for each feature, usually its standard deviation in the data, and $z_i$ standard Gaussian draws.
 # The model is asked about $x + s z_i$, and a line with intercept $a$ and slopes $b$ is fitted to its answers:
 #
-# $$\min_{a,\,b} \; \sum_i w_i \big(f(x + s z_i) - a - b^\top z_i\big)^2 + \lambda \lVert b \rVert^2, \qquad w_i = e^{-\lVert z_i \rVert^2 / 2 w^2}.$$
+# $$\begin{gathered}
+# \min_{a,\,b} \; \sum_i w_i \big(f(x + s z_i) - a - b^\top z_i\big)^2 + \lambda \lVert b \rVert^2, \\
+# w_i = e^{-\lVert z_i \rVert^2 / 2 w^2}.
+# \end{gathered}$$
 #
 # The weight $w_i$ falls with the distance, as fast as the width $w$ says.
 # The penalty $\lambda$ shrinks the slopes; it is zero on this page unless we say so.

@@ -125,7 +125,7 @@ for place, (name, values) in enumerate(dots.items()):
     colour = COLOURS["blue" if place == 0 else "red"]
     panels[2].plot([place] * len(values), [100 * v for v in values], "o", color=colour)
 panels[2].axhline(100 * chance, ls="--", color=COLOURS["grey"])
-panels[2].text(6.4, 100 * chance - 6, "random token of the word", ha="right", size=9)
+panels[2].text(6.1, 100 * chance - 6, "random token of the word", ha="right", size=9)
 panels[2].set_xticks(range(7), dots, rotation=40, ha="right")
 panels[2].set(ylabel="next token right (%)", ylim=(0, 105))
 panels[2].set_title("Two layers against one")
@@ -175,7 +175,10 @@ note = [None, *word[:-1]]  # step 1, layer 0: what stood just before
 # A transformer keeps a list of numbers for each position, the **residual stream** $x$, and every part only adds to it.
 # It starts with the token's embedding and the position's, and head $h$ adds what it has found:
 #
-# $$x \leftarrow x + \sum_h A_h\,(x W_V^h + b_V^h)\,W_O^h + b_O, \qquad A_h = \operatorname{softmax}\!\big(Q_h K_h^{\mathsf T} / \sqrt d\big).$$
+# $$\begin{gathered}
+# x \leftarrow x + \sum_h A_h\,(x W_V^h + b_V^h)\,W_O^h + b_O, \\
+# A_h = \operatorname{softmax}\!\big(Q_h K_h^{\mathsf T} / \sqrt d\big).
+# \end{gathered}$$
 #
 # $A_h$ is the head's **attention**: row $t$ says where position $t$ looks, and it is zero for everything later than $t$.
 # Queries $Q_h$, keys $K_h$ and values $x W_V^h + b_V^h$ are linear in $x$ and $d$ numbers wide; $W_O^h$ carries what was found back to the stream's width, and $b_O$ is the layer's bias.
@@ -403,7 +406,8 @@ axes.plot(
 )
 axes.plot(source, 100 * two_back, "x--", color=COLOURS["black"], label="two back")
 axes.plot(source[:-1], 100 * further, "x:", color=COLOURS["black"], label="one further")
-axes.set(xlabel="position to copy from", ylabel="right (%)", ylim=(-4, 119))
+axes.set(xlabel="position to copy from", ylabel="copied, and attention (%)")
+axes.set(ylim=(-4, 119))
 axes.set_xticks(range(13, 26, 2))
 axes.legend(ncols=5, loc="upper center", fontsize=9, columnspacing=1, handlelength=1.6)
 plt.show()
