@@ -92,7 +92,7 @@ def logit_lead(logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
     Raises
     ------
     TypeError, ValueError
-        If the types or shapes do not fit, or an answer is no token.
+        If the types or shapes do not fit, an answer is no token, or the lead is not finite.
 
     References
     ----------
@@ -115,8 +115,12 @@ def logit_lead(logits: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
     count = logits.shape[-1]
     if answers.numel() and not (answers.min() >= 0 and answers.max() < count):
         raise ValueError(f"answers must be tokens from 0 to {count - 1}")
-    right = logits.gather(-1, answers[..., None])[..., 0]
-    return (count * right - logits.sum(dim=-1)) / (count - 1)
+    # The mean of the differences: a sum of all logits would overflow in half precision.
+    ahead = logits.gather(-1, answers[..., None]) - logits
+    lead = ahead.mean(dim=-1) * (count / (count - 1))
+    if not bool(lead.isfinite().all()):
+        raise ValueError("logits must be finite and so must be their lead, got others")
+    return lead
 
 
 def activation_patching(

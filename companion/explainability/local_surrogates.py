@@ -133,7 +133,7 @@ def lime(
             f"width must leave at least d + 1 = {len(x) + 1} effective samples, got {left:.3g} of {samples}; "
             "draw near x instead, with a smaller scale and width=None"
         )
-    weights = np.exp(-square / 2 / width**2)
+    weights = np.exp(-square / 2 / width / width)
     fit = weighted_ridge(z, array_scores(f, x + scale * z), weights, ridge)
     return fit._replace(coefficients=fit.coefficients / scale)
 

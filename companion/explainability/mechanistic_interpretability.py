@@ -630,6 +630,8 @@ def _trace(
     names = ["embedding", "position"]
     for layer in range(layers):
         names += [f"layer{layer}.head{h}" for h in heads] + [f"layer{layer}.bias"]
+    if not isinstance(edits, Mapping | None):
+        raise TypeError(f"edits must be a mapping of names, got {edits!r:.60}")
     edits = dict(edits or {})
     for name in edits:
         if name not in names:
@@ -654,27 +656,22 @@ def _trace(
         W_O = weights["W_out"][layer].unflatten(1, (len(heads), -1))
         written = torch.einsum("nhld,whd->hnlw", found, W_O)
         bias = weights["b_out"][layer].expand_as(x).clone()
-        for h, part in enumerate([*written, bias]):
-            name = names[2 + layer * (len(heads) + 1) + h]
+        # The names of this layer's parts follow those of the parts so far.
+        for name, part in zip(names[len(parts) :], [*written, bias], strict=False):
             parts[name] = _edited(name, part, edits)
-        x = x + _layer_sum(parts, layer)
+            x = x + parts[name]
     logits = linear(x, weights["unembedding"], weights["bias"])
     if not bool(logits.isfinite().all()):
         raise ValueError("model must give finite logits, got NaN or infinity")
     return logits, parts, patterns
 
 
-def _layer_sum(parts: Mapping[str, torch.Tensor], layer: int) -> torch.Tensor:
-    """What one layer adds to the residual stream."""
-    own = [part for name, part in parts.items() if name.startswith(f"layer{layer}.")]
-    return torch.stack(own).sum(dim=0)
-
-
 def _streams(parts: Mapping[str, torch.Tensor], layers: int) -> torch.Tensor:
     """The residual stream before every layer and after the last, (layers + 1, n, L, width)."""
     streams = [parts["embedding"] + parts["position"]]
     for layer in range(layers):
-        streams.append(streams[-1] + _layer_sum(parts, layer))
+        own = [p for name, p in parts.items() if name.startswith(f"layer{layer}.")]
+        streams.append(sum(own, streams[-1]))
     return torch.stack(streams)
 
 

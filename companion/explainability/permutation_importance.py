@@ -165,6 +165,10 @@ def _checked(
         raise ValueError(f"X must have two rows and a column at least, got {X.shape}")
     if groups is None:
         groups = [[j] for j in range(d)]
+    if not np.iterable(groups) or not all(np.iterable(group) for group in groups):
+        raise TypeError(
+            f"groups must be sequences of columns, such as [[0, 1], [2]], got {groups!r:.60}"
+        )
     columns = [
         np.array([check_integer("groups", j, 0, d - 1) for j in group], dtype=np.intp)
         for group in groups

@@ -212,7 +212,7 @@ def search() -> list[dict[str, Any]]:
 
 def one_feature() -> dict[str, Any]:
     """The obvious rival in the 1-norm: change one feature only, every feature, in steps of a tenth up to 15."""
-    ours, theirs, failures, count, changed = [], [], 0, 0, []
+    ours, theirs, failures, missed, count, changed = [], [], 0, 0, 0, []
     grid = torch.linspace(-15, 15, 301, dtype=torch.float64)
     for seed, k in itertools.product(SEEDS, (0, 1)):
         f, x, _ = starts(seed, k)
@@ -227,6 +227,7 @@ def one_feature() -> dict[str, Any]:
         found = counterfactual(f, x, norm=1, restarts=RESTARTS, generator=g)
         reached = best.isfinite() & found.valid
         failures += int((~best.isfinite()).sum())
+        missed += int((~found.valid).sum())
         count += len(x)
         ours += found.distance[reached].tolist()
         theirs += best[reached].tolist()
@@ -235,6 +236,7 @@ def one_feature() -> dict[str, Any]:
     return {
         "starts": count,
         "failures of one feature": failures,
+        "failures of the search": missed,
         "one feature": float(np.mean(theirs)),
         "search, 20 restarts": float(np.mean(ours)),
         "features changed by the search": float(np.mean(changed)),
@@ -243,17 +245,25 @@ def one_feature() -> dict[str, Any]:
 
 
 def near_the_data() -> dict[str, Any]:
-    """Distance to the nearest training row of the wanted class: counterfactuals beside real rows of that class."""
-    kinds: dict[str, list[float]] = {"counterfactuals": [], "real rows": [], "line": []}
+    """Distance to the nearest training row of the wanted class: counterfactuals beside real rows of that class.
+
+    A counterfactual stands on the boundary, so the ten real rows with the smallest margins stand beside it, too.
+    """
+    names = ("counterfactuals", "real rows", "borderline rows", "line", "starts")
+    kinds: dict[str, list[float]] = {name: [] for name in names}
     for seed, k in itertools.product(SEEDS, (0, 1)):
         f, x, there = starts(seed, k)
         found = counterfactual(f, x)
-        real = X_TEST[(f(X_TEST) >= 0).detach()]
+        margin = f(X_TEST).detach()
+        real = X_TEST[margin >= 0]
+        narrow = real[margin[margin >= 0].argsort()[:10]]
         nearest = there[torch.cdist(x, there).argmin(dim=1)]
         for name, points in (
             ("counterfactuals", found.x[found.valid]),
             ("line", along_line(f, x, nearest).x),
             ("real rows", real),
+            ("borderline rows", narrow),
+            ("starts", x),
         ):
             kinds[name].append(float(torch.cdist(points, there).amin(dim=1).mean()))
     return kinds

@@ -43,6 +43,7 @@ def measure() -> dict[str, Any]:
         "one place": one_place(),
         "held out": held_out(),
         "share": share(),
+        "price": price(),
     }
 
 
@@ -137,11 +138,17 @@ def overlap(answers: list[np.ndarray]) -> float:
 
 
 def gaussian_fit(
-    f: Scores, x: np.ndarray, scale: float, width: float | None, ridge: float, rng: Any
+    f: Scores,
+    x: np.ndarray,
+    scale: float,
+    width: float | None,
+    ridge: float,
+    rng: Any,
+    samples: int = SAMPLES,
 ) -> Any:
     """LIME without its refusal."""
-    z = rng.standard_normal((SAMPLES, len(x)))
-    w = np.ones(SAMPLES)
+    z = rng.standard_normal((samples, len(x)))
+    w = np.ones(samples)
     if width is not None:
         w = np.exp(-(z**2).sum(axis=1) / 2 / width**2)
     fit = weighted_ridge(z, f(x + scale * z), w, ridge)
@@ -260,12 +267,53 @@ def held_out() -> list[dict[str, float]]:
 
 
 def share() -> list[dict[str, float]]:
-    """The formula for the effective share beside a million draws."""
-    z = np.random.default_rng(0).standard_normal((1_000_000, 30))
-    square, rows = (z**2).sum(axis=1), []
-    for width in (1.0, 1.5, 2.0, 5.0):
-        w = np.exp(-square / 2 / width**2)
-        seen = float(w.sum() ** 2 / (w @ w) / len(w))
-        told = float(effective_share(30, width))
-        rows.append({"width": width, "formula": told, "drawn": seen})
+    """The formula for the effective share beside five samples of a million draws."""
+    rows = []
+    for seed in SEEDS:
+        z = np.random.default_rng(seed).standard_normal((1_000_000, 30))
+        square = np.einsum("ij,ij->i", z, z)
+        for width in (1.0, 1.5, 2.0, 5.0):
+            w = np.exp(-square / 2 / width**2)
+            seen = float(w.sum() ** 2 / (w @ w) / len(w))
+            told = float(effective_share(30, width))
+            rows.append({"width": width, "formula": told, "drawn": seen})
     return rows
+
+
+def price() -> list[dict[str, Any]]:
+    """Distance from SmoothGrad at one place: a kernel as wide as the draws, and draws made nearby.
+
+    The kernel has as many draws as leave ten effective ones for each of the 31 unknowns.
+    """
+    tau = float(np.sqrt(0.5))
+    many = int(np.ceil(310 / effective_share(30, 1.0)))
+    plans = [
+        ("wide, with a kernel", many, 1.0, 1.0),
+        ("nearby", 310, tau, None),
+        ("nearby", 1000, tau, None),
+        ("nearby", 2000, tau, None),
+    ]
+    found: list[list[float]] = [[] for _ in plans]
+    left: list[list[float]] = [[] for _ in plans]
+    for seed, row in itertools.product(SEEDS, range(4)):
+        smooth, x = network(seed), DATA.X_test[row]
+        rng, parts = np.random.default_rng(row), []
+        for _ in range(4):
+            draws = torch.from_numpy(x + tau * rng.standard_normal((50_000, 30)))
+            parts.append(score_gradients(smooth, draws).numpy().mean(axis=0))
+        truth, f = np.mean(parts, axis=0), black_box(smooth)
+        for k, (_, n, scale, width) in enumerate(plans):
+            for _ in range(4):
+                fit = gaussian_fit(f, x, scale, width, 0.0, rng, n)
+                gap = np.linalg.norm(fit.coefficients - truth)
+                found[k].append(float(gap / np.linalg.norm(truth)))
+                left[k].append(fit.effective_samples)
+    return [
+        {
+            "how": how,
+            "draws": n,
+            "effective samples": float(np.mean(left[k])),
+            "distance": float(np.mean(found[k])),
+        }
+        for k, (how, n, _, _) in enumerate(plans)
+    ]

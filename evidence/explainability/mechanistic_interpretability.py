@@ -52,12 +52,20 @@ def fresh(seed: int, length: int = LENGTH, **shape: int) -> AttentionOnlyTransfo
 
 
 def trained(
-    seed: int, words: tuple[int, int] = (8, 20), steps: int = 400, **shape: int
+    seed: int,
+    words: tuple[int, int] = (8, 20),
+    steps: int = 400,
+    learning_rate: float = 0.01,
+    **shape: int,
 ) -> AttentionOnlyTransformer:
     """The lesson's transformer, or another shape, or for shorter words."""
-    shortest, longest = words
     return fit_repeats(
-        fresh(seed, **shape), seed, steps=steps, shortest=shortest, longest=longest
+        fresh(seed, **shape),
+        seed,
+        steps=steps,
+        learning_rate=learning_rate,
+        shortest=words[0],
+        longest=words[1],
     )
 
 
@@ -290,11 +298,13 @@ def random_copy(drawn: Any) -> float:
 
 
 def one_layer() -> list[dict[str, Any]]:
-    """Accuracy of one layer: as the lesson's, longer, wider, and on words that are shorter."""
+    """Accuracy of one layer: as the lesson's, longer, at other learning rates, and wider."""
     rows = []
     for name, seeds, options in (
         ("as wide, as long", SEEDS, {}),
         ("5 times as long", range(3), {"steps": 2000}),
+        ("a third of the rate", range(2), {"steps": 2000, "learning_rate": 0.003}),
+        ("three times the rate", range(2), {"steps": 2000, "learning_rate": 0.03}),
         ("twice as wide, 4 heads", range(3), {"width": 96, "heads": 4}),
         ("both", range(1), {"steps": 2000, "width": 96, "heads": 4}),
     ):
@@ -396,6 +406,11 @@ def late_words(seed: int, model: AttentionOnlyTransformer) -> dict[str, Any]:
             ("both heads, two back", [0, 1], 2),
         )
     }
+    # Two back, the place that is found is one further on, so the copy should be, too.
+    edits = made_to_look(model, tokens, [0, 1], 2)
+    found["two back, the token one further on"] = late_accuracy(
+        model, tokens, edits, further=1
+    )
     return found
 
 
@@ -407,11 +422,13 @@ def late_sequences(prefix: int) -> torch.Tensor:
 
 
 def late_accuracy(
-    model: AttentionOnlyTransformer, tokens: torch.Tensor, edits: Any
+    model: AttentionOnlyTransformer, tokens: torch.Tensor, edits: Any, further: int = 0
 ) -> list[float]:
-    """Accuracy from the word's second beginning on, position by position."""
-    right = run(model, tokens, edits)[0].argmax(dim=2)[:, :-1] == tokens[:, 1:]
-    return right.double().mean(dim=0)[-13:].tolist()
+    """Accuracy from the word's second beginning on, or how often a token further on is named instead."""
+    best = run(model, tokens, edits)[0].argmax(dim=2)
+    start = tokens.shape[1] - 14  # whose next token is known: the second beginning
+    right = best[:, start : -1 - further] == tokens[:, start + 1 + further :]
+    return right.double().mean(dim=0).tolist()
 
 
 def made_to_look(

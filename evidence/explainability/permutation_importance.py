@@ -223,6 +223,13 @@ def splits() -> dict[str, Any]:
         put("whitened largest alone", mean(h, W, b, wrong).max())
         put("whitened sum alone", mean(h, W, b, wrong).sum())
         put("whitened all", mean(h, W, b, wrong, [range(30)])[0])
+        first = [int(c[0]) for c in groups]  # one measurement of each cluster
+        k, S = forest(A[:, first], a, seed), B[:, first]
+        bars = mean(k, S, b, wrong)
+        put("single accuracy", 1 - wrong(b, k(S)).mean())
+        put("single largest alone", bars.max())
+        put("single sum alone", bars.sum())
+        put("single all", mean(k, S, b, wrong, [range(len(first))])[0])
     return {"splits": len(SPLITS), "shuffles": REPEATS, "random groups": RANDOM, **rows}
 
 

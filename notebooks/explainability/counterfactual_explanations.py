@@ -103,6 +103,7 @@ plt.show()
 # %% [markdown]
 # One, or all of them: it depends on what you call *near*.
 # All three are right, so whoever hands out one of them has made a choice.
+# (Compare the scales: a single measurement must go much farther than any of the thirty. Whether it can is a question for later.)
 
 # %% [markdown]
 # ## The idea on two features
@@ -253,7 +254,7 @@ rows = [
     ["one feature only", one["failures of one feature"], one["one feature"], 1.0],
     [
         "search, 20 restarts",
-        0,
+        one["failures of the search"],
         one["search, 20 restarts"],
         one["features changed by the search"],
     ],
@@ -278,6 +279,7 @@ table(header, rows, digits=2)
 # A small change in the direction of the gradient, just enough to flip the answer: that is how an [adversarial example](../safety/adversarial_examples.ipynb) is made.
 # Does the changed patient resemble any benign one?
 # Measure the distance to the nearest training row to which the network gives the wanted answer, and compare it with that of real rows of the class.
+# A counterfactual stands on the boundary, where rows are rarer, so compare it also with the ten real rows whose margins are smallest.
 
 # %%
 near = evidence.results["near the data"]
@@ -285,6 +287,8 @@ rows = [
     [name, np.mean(near[key]), min(near[key]), max(near[key])]
     for name, key in (
         ("real test rows", "real rows"),
+        ("ten of them, nearest the boundary", "borderline rows"),
+        ("where the search starts", "starts"),
         ("counterfactuals", "counterfactuals"),
         ("straight line to a row", "line"),
     )
@@ -296,13 +300,16 @@ table(
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 claim(
     "The nearest counterfactuals lie farther from the data of their class than its real "
-    "rows do.",
-    bool((np.array(near["counterfactuals"]) > np.array(near["real rows"])).all()),
+    "rows do, those near the boundary included.",
+    all(
+        bool((np.array(near["counterfactuals"]) > np.array(near[real])).all())
+        for real in ("real rows", "borderline rows")
+    ),
     over="5 networks, both directions, means over all test rows, recorded",
 )
 
 # %% [markdown]
-# So the nearest counterfactual is the shortest way out of a class, and not a member of the other.
+# So the nearest counterfactual is the shortest way out of a class, and need not resemble a member of the other.
 # The straight line to a real row costs more change, and ends nearer to somebody real, because it walks towards one.
 #
 # ## Break it: the scale decides who wins
@@ -324,6 +331,7 @@ table(["one step is a feature's", "the explanation names"], winners.items())
 
 # %% [markdown]
 # And it names one feature only as long as that feature may go as far as it must.
+# In the picture at the top it may not, because the radius error, a size, would have to become negative.
 # Ask that every measurement stays within the range of the training data, and a linear program has to fill up with the next best ones.
 
 
@@ -377,14 +385,27 @@ table(["feature", "norm", "change (standard deviations)"], rows)
 # %% [markdown]
 # The feature `s1` is total cholesterol, and both answers want it *higher*.
 # The regression gave it a negative weight, because it moves together with `s2` and `s5` in the blood, and a weight says what happens to the *forecast* when one of them moves alone.
+# You can test that: take the two away, fit again, and look at what is left of the weight.
+
+# %%
+others = np.delete(Z, [5, 8], axis=1)  # without s2 and s5
+refitted = LinearRegression().fit(others, diabetes.target)
+rows = [["all ten", model.coef_[4]], ["without s2 and s5", refitted.coef_[4]]]
+table(["fitted with", "weight of s1"], rows, digits=1)
+
+# %% [markdown]
 # The counterfactual is right about the model, and as advice it would be wrong for the patient.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 alone = np.corrcoef(Z[:, 4], diabetes.target)[0, 1]
 claim(
-    "The regression rewards cholesterol that it should fear: its weight is the most "
-    "negative of all, while patients with more of it do worse.",
-    bool(model.coef_.argmin() == 4 and alone > 0.1),
+    "The regression rewards cholesterol: its weight is the most negative of all, while "
+    "patients with more of it do worse; without `s2` and `s5` less than a tenth of it is left.",
+    bool(
+        model.coef_.argmin() == 4
+        and alone > 0.1
+        and abs(refitted.coef_[4]) < 0.1 * abs(model.coef_[4])
+    ),
     over="the 442 patients; doing worse: a positive correlation with the progression",
 )
 
@@ -401,7 +422,7 @@ claim(
 # > **It does for a linear model, without bounds and ties.** Bounds spread it over several features, and another scale names another feature.
 # >
 # > "The counterfactual looks like a typical case of the other class."
-# > **The nearest one is an adversarial example.** Ask how far it is from the data, or walk towards a real case.
+# > **The nearest one is made as an adversarial example is.** Ask how far it is from the data, or walk towards a real case.
 #
 # **Strengths**: no model has to be opened to the person concerned, the answer is a statement that can be checked by asking the model once more, and for linear models it is exact.
 #
@@ -409,7 +430,7 @@ claim(
 #
 # **Who is harmed when it fails**: the applicant who did what she was told and is refused again, because the model was trained anew meanwhile or because the change had to come with others, and the patient who takes a statement about a model for medical advice.
 #
-# **In production** take `alibi` or `dice-ml` for networks, categories and several counterfactuals at once, and for linear models under conditions a solver, such as `scipy.optimize.linprog` or `milp`.
+# **In production** take `dice-ml` or `alibi` for categories and several counterfactuals at once, `scipy.optimize.minimize` with SLSQP for a single row of a network, which is quicker than this page's search and oftener nearer, and for linear models under conditions a solver, such as `scipy.optimize.linprog` or `milp`.
 
 # %% [markdown]
 # ## Exercise 1: how far from the boundary?
@@ -429,24 +450,17 @@ def three_distances(w, score):
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
 def check_three_distances(attempt):
-    w, score = np.array([3.0, -4.0, 1.0]), -6.0
-    l1, l2, most = 8.0, np.sqrt(26), 4.0
+    w, score = np.array([3.0, -4.0, 2.0]), -6.0
+    l1, l2, most = 6 / 9, 6 / np.sqrt(29), 6 / 4
     mistakes = {
         "You divided by the norm itself; the dual of the 1-norm is the maximum norm, "
-        "and the other way round.": [6 / l1, 6 / l2, 6 / most],
-        "A distance is not negative: take the size of the gap.": [
-            -6 / most,
-            -6 / l2,
-            -6 / l1,
-        ],
-        "The Euclidean norm needs its root.": [6 / most, 6 / 26, 6 / l1],
-        "The largest weight counts by its size, whatever its sign.": [
-            2.0,
-            6 / l2,
-            6 / l1,
-        ],
+        "and the other way round.": [l1, l2, most],
+        "A distance is not negative: take the size of the gap.": [-most, -l2, -l1],
+        "The Euclidean norm needs its root.": [most, 6 / 29, l1],
+        "The largest weight counts by its size, whatever its sign.": [2, l2, l1],
+        "The weights are added by their sizes, whatever their signs.": [most, l2, 6],
     }
-    check_answer(attempt(w, score), [6 / most, 6 / l2, 6 / l1], mistakes)
+    check_answer(attempt(w, score), [most, l2, l1], mistakes)
 
 
 check_three_distances(three_distances)
@@ -490,8 +504,14 @@ def check_back_to_boundary(attempt):
         "That is the end: the valid number has to move as well.": end,
         "That is x: the number that is not valid has to move as well.": x,
         "That is t end, not x + t (end - x).": [2.0, 1.5],
+        "There a straight score would cross; this one is curved: halve.": [1, 1.5],
     }
-    check_answer(attempt(f, x, end), [2.0, 2.0], mistakes)
+    shown = {reason: [*p, f(p) >= 0] for reason, p in mistakes.items()}
+    shown["The score is still negative there; return the other end."] = [2, 2, 0]
+    point = attempt(f, x, end)
+    if point is not None:
+        point = [*np.broadcast_to(point, 2), f(np.broadcast_to(point, 2)) >= 0]
+    check_answer(point, [2, 2, 1], shown)
 
 
 check_back_to_boundary(back_to_boundary)
@@ -535,20 +555,11 @@ def check_cheapest_change(attempt):
     w, room = np.array([2.0, 5.0, 1.0, 4.0]), np.array([3.0, 1.0, 9.0, 2.0])
     mistakes = {
         "That ignores the bounds: everything on the best feature.": [0, 3.4, 0, 0],
-        "You filled up in the order of the features, not of their weights.": [
-            3,
-            1,
-            6,
-            0,
-        ],
-        "The last feature needs only what is missing, not all of its room.": [
-            3,
-            1,
-            0,
-            2,
-        ],
+        "That is the order of the features, not of their weights.": [3, 1, 6, 0],
+        "The last feature needs what is missing, not all its room.": [3, 1, 0, 2],
         "What is left of the gap must be divided by the weight.": [4, 1, 0, 2],
         "That is where most room is; a step is worth its weight.": [0, 0, 9, 2],
+        "You began with the feature on which a step is worth least.": [3, 0, 9, 0.5],
     }
     check_answer(attempt(w, 17.0, room), [2.0, 1.0, 0.0, 2.0], mistakes)
 
@@ -581,8 +592,8 @@ Markdown(
     f"thousandth in {solver['SLSQP nearer']}, the search in {solver['ours nearer']} "
     f"(means {solver['SLSQP']:.2f} and {solver['ours']:.2f}). The search takes a whole "
     f"batch at once, so that five rows take SLSQP {speed['network, 5 rows']:.1f} times as "
-    "long. `alibi` and `dice-ml` were not compared, because they need other versions of "
-    "the libraries that this book runs on."
+    "long. `alibi` was not compared, because its present versions need a NumPy below 2, "
+    "nor `dice-ml`, which looks for several diverse answers rather than the nearest."
 )
 
 # %% tags=["hide-output"]

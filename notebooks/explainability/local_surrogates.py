@@ -20,7 +20,7 @@
 # LIME: a linear model fitted around one input, the effective sample size of its kernel, and when it should say nothing.
 #
 # A classifier was taught to tell wolves from huskies with twenty pictures, chosen so that all wolves stood in snow, and ten of 27 graduate students trusted it.
-# Shown by LIME what it looked at, which was the snow, only three still did {cite}`ribeiro2016`.
+# Then they were shown LIME's explanations, which pointed at the snow, and only three still did {cite}`ribeiro2016`.
 #
 # **When may you believe an explanation that was fitted to random draws?**
 #
@@ -30,7 +30,7 @@
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | write LIME, say how many of its draws count, tell what a kernel's width changes, and get the same explanation from far fewer draws |
-# | You need | NumPy, Matplotlib, PyTorch; least squares, the gradient, what a Gaussian and $R^2$ are |
+# | You need | NumPy, Matplotlib, PyTorch; least squares, the gradient, what a Gaussian, a logit and $R^2$ are |
 # | Time | 25 minutes to read, 35 for the exercises |
 # | Code | `companion.explainability.local_surrogates` |
 
@@ -73,7 +73,7 @@ figure_style()
 # LIME draws inputs around yours, asks the model to score them, and fits a straight line in which near draws weigh more than far ones.
 # How much more is set by the width of a kernel: the narrower it is, the more local the explanation.
 #
-# Here networks judge tumours by 30 measurements.
+# Here networks judge tumours by 30 measurements, each of them scaled to standard deviation one.
 # Each explanation is computed five times with new random draws, and the left panel shows how far the five lists of *most important five features* agree.
 #
 # **Guess before you look**: as the kernel gets narrower, does the explanation become more reliable, or less?
@@ -217,15 +217,16 @@ table(["dimensions", "width 0.5", "width 1", "width 2"], rows, digits=2)
 
 # %% [markdown]
 # That is how many of 1000 draws count.
-# In one dimension a narrow kernel costs you a third of them; in thirty, a width of one half leaves next to none, because hardly a draw falls near the centre.
-# A line in thirty dimensions has 31 unknowns, and you cannot find them from one draw.
+# In one dimension a width of one half costs you less than half of them; in thirty it leaves next to none, because hardly a draw falls near the centre.
+# A line in thirty dimensions has 31 unknowns.
+# If one or two draws carry nearly all the weight, the other unknowns are settled by draws that hardly belong to the neighbourhood.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 rows = evidence.results["share"]
 claim(
-    "The formula gives the effective share of real draws to a tenth of its value.",
-    all(abs(row["drawn"] / row["formula"] - 1) < 0.1 for row in rows),
-    over="a million draws in 30 dimensions, 4 widths from 1 to 5, recorded",
+    "The formula gives the effective share of real draws to a fifth of its value.",
+    all(abs(row["drawn"] / row["formula"] - 1) < 0.2 for row in rows),
+    over="5 samples of a million draws in 30 dimensions, 4 widths from 1 to 5, recorded",
 )
 
 # %%
@@ -239,7 +240,7 @@ show_source(effective_share)
 #
 # $$\tau = \frac{s\,w}{\sqrt{1 + w^2}}.$$
 #
-# So the kernel pretends that the draws had come from $N(x, \tau^2)$, and nothing forbids drawing from it, with every weight equal to one.
+# So the kernel pretends that the draws had come from $N(x, \tau^2)$, and nothing forbids drawing from it, with every weight equal to one {cite}`tan2023`.
 # A line fitted to infinitely many of them has for its slopes the mean gradient over that Gaussian (Stein's identity), which is the explanation known as **SmoothGrad** {cite}`smilkov2017,agarwal2021`.
 #
 # Three ways to one number, then, on a network that judges tumours.
@@ -269,7 +270,7 @@ def smooth(x, tau, samples, rng):
 
 # %% [markdown]
 # With 20 000 draws each, kernel, nearby draws and SmoothGrad should give the same 30 coefficients.
-# Here is how far apart they are on five patients, in lengths of SmoothGrad's answer.
+# Here is how far LIME's two answers lie from SmoothGrad's on five patients, in lengths of SmoothGrad's.
 
 # %%
 rng, width, gaps = np.random.default_rng(0), 2.0, []
@@ -281,6 +282,8 @@ for x in data.X_test[:5]:
     gaps.append(
         [np.linalg.norm(b - truth) / np.linalg.norm(truth) for b in (wide, near)]
     )
+worst = np.max(gaps, axis=0)
+table(["farthest of five patients", "kernel", "nearby"], [["distance", *worst]], 2)
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 claim(
@@ -292,6 +295,21 @@ claim(
 )
 
 # %% [markdown]
+# How many draws does the kernel cost you, then?
+# The effective number is a mean's; a slope also profits from far draws, which lever the line, so the count is a cautious one.
+# With a kernel as wide as the draws, these are the mean distances from SmoothGrad's answer.
+
+# %%
+price = evidence.results["price"]
+rows = [
+    [r["how"], r["draws"], f"{r['effective samples']:.0f}", f"{r['distance']:.3f}"]
+    for r in price
+]
+table(["drawn", "draws", "effective", "distance"], rows)
+
+# %% [markdown]
+# As many nearby draws as the kernel leaves effective do less well than the kernel, and a thousand do about as well: still a small part of what the kernel used.
+#
 # ## Real data: is it locality, or the weights?
 #
 # The picture at the top could still mean that small neighbourhoods are difficult.
@@ -311,7 +329,7 @@ table(["scale of the draws", "kernel's width", "effective samples", "agreement"]
 
 # %% [markdown]
 # The neighbourhood is the same in every line, and so are the patients, the networks and the 1000 questions.
-# Only the number of draws that count goes down, and the agreement goes with it.
+# Only the number of draws that count goes down, and once it falls below a hundred the agreement falls with it.
 # Narrow kernels are unstable because they throw draws away, not because they are local.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -431,7 +449,7 @@ claim(
 )
 
 # %% [markdown]
-# By default `lime` takes a width of $0.75 \sqrt{d}$, about four standard deviations here, which spares it this trouble and makes its answer a mean over nearly all the data.
+# By default `lime` takes a width of $0.75 \sqrt{d}$, about four standard deviations here, which spares it this trouble and makes its answer a mean over a cloud about as wide as the data.
 #
 # > **Often believed, and wrong**
 # >
@@ -442,18 +460,18 @@ claim(
 # > **On the fitting draws it goes to one by itself as the draws run out.** Ask for it held out, and for the effective sample size beside it.
 # >
 # > "LIME shows what the model looked at."
-# > **It shows the slope of a plane through the model's answers to made-up inputs.** Most of them look like no real patient, and a model may behave there as it never does on real ones.
+# > **It shows the slope of a plane through the model's answers to made-up inputs.** They look so little like real ones that a model can be built to tell them apart and to answer each kind differently {cite}`slack2020`.
 # >
 # > "If two runs agree, they are right."
 # > **A penalty or a wide kernel makes runs agree on something else.** Stability says nothing about what was estimated.
 #
 # **Strengths**: it needs only answers, works for every model with numbers in and out, and comes with its own test, the held-out $R^2$.
 #
-# **Limits**: a kernel costs draws exponentially in the dimension; a step function, such as a forest, has no gradient to tend to, so ask how far its answer depends on the scale; correlated features are drawn as if they were independent; and a model can be built to answer LIME's strange inputs innocently and real ones not {cite}`slack2020`.
+# **Limits**: a kernel of fixed width costs draws exponentially in the dimension; a step function, such as a forest, has no gradient to tend to, so ask how far its answer depends on the scale; and correlated features are drawn as if they were independent.
 #
 # **Who is harmed when it fails**: the applicant who is told the wrong reason for a refusal and spends a year on mending it, and the auditor who signs off a model because five bars looked reasonable.
 #
-# **In production** take `lime` with `discretize_continuous=False`, `sample_around_instance=True` and a look at the sum of its weights, or `captum.attr.Lime`; where you have gradients, SmoothGrad by `captum.attr.NoiseTunnel` costs fewer questions.
+# **In production** take `lime` with `discretize_continuous=False` and `sample_around_instance=True`, because by default it cuts features into bins and draws around the mean of the data instead of $x$, and look at the sum of its weights; or take `captum.attr.Lime`; where you have gradients, SmoothGrad by `captum.attr.NoiseTunnel` costs fewer questions.
 
 # %% [markdown]
 # ## Exercise 1: how many draws count?
@@ -523,7 +541,8 @@ def draws_needed(d, width):
 def check_draws_needed(attempt):
     asked = [(5, 1.0), (30, 2.0), (30, 1.0)]
     share = [float(effective_share(d, w)) for d, w in asked]
-    want = [ceil(10 * (d + 1) / s) for (d, _), s in zip(asked, share)]
+    exact = [10 * (d + 1) / s for (d, _), s in zip(asked, share)]
+    want = [ceil(n) for n in exact]
     mistakes = {
         "The intercept is an unknown, too: d + 1 of them.": [
             ceil(10 * d / s) for (d, _), s in zip(asked, share)
@@ -531,9 +550,9 @@ def check_draws_needed(attempt):
         "You multiplied by the share; a small share asks for more draws, not fewer.": [
             ceil(10 * (d + 1) * s) for (d, _), s in zip(asked, share)
         ],
-        "One draw for each unknown; ten were wanted.": [
-            ceil((d + 1) / s) for (d, _), s in zip(asked, share)
-        ],
+        "One draw for each unknown; ten were wanted.": [ceil(n / 10) for n in exact],
+        "Round up: a part of a draw cannot be made.": exact,
+        "Rounded down, a draw is missing.": [int(n) for n in exact],
     }
     answers = [attempt(d, w) for d, w in asked]
     check_answer(None if None in answers else answers, want, mistakes)
@@ -549,7 +568,7 @@ def draws_needed_solution(d, width):
 
 check_draws_needed(draws_needed_solution)
 # Why: the share falls exponentially with the dimension, so a kernel as wide as the
-# draws costs a factor of 75 in thirty dimensions. Drawing nearby needs 310 draws.
+# draws wants 75 for each effective one in thirty dimensions. Draws made nearby all count.
 
 # %% [markdown]
 # ## Exercise 3: the same place, without the kernel
@@ -615,6 +634,10 @@ Markdown(
 rows = [[r["name"], r["peer"], r["ratio"]] for r in evidence.results["speed"]]
 table(["work", "compared with", "its time / ours"], rows, digits=2)
 
+# %% [markdown]
+# And this is how far repetitions agree on a random forest, which is a step function without a gradient.
+# At the two narrow widths draws made nearby help there, too, but at none are the lists as firm as a network's.
+
 # %% tags=["hide-output"]
 forest = evidence.results["stability"]["models"]["forest"]
 rows = [
@@ -637,5 +660,5 @@ evidence
 # ## References
 #
 # LIME: {cite:t}`ribeiro2016`; what it estimates: {cite:t}`garreau2020`, {cite:t}`agarwal2021`; SmoothGrad: {cite:t}`smilkov2017`.
-# That it is unstable: {cite:t}`alvarezmelis2018`; that it degenerates as the kernel narrows: {cite:t}`gaudel2022`; how it is deceived: {cite:t}`slack2020`.
+# That it is unstable: {cite:t}`alvarezmelis2018`; that it degenerates as the kernel narrows: {cite:t}`gaudel2022`; that small weights are the cause, and drawing nearby the cure: {cite:t}`tan2023`; how it is deceived: {cite:t}`slack2020`.
 # Effective sample size: {cite:t}`kish1965`; leaving one out: {cite:t}`allen1974`.

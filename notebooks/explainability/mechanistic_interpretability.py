@@ -25,12 +25,12 @@
 # **How does a transformer copy what it has read, and what do you gain by seeing it?**
 #
 # You need the answer when a model passes all of your tests and you must still say where it will fail.
-# On this page you do with a tiny transformer what they did with large ones: you find the parts that copy, predict from them an input on which the model fails completely, and mend it.
+# On this page you do with a tiny transformer what they did with large ones: you find the parts at work, predict from them an input on which the model fails completely, and mend it.
 #
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | take a transformer apart into what each part writes, recognise an induction head and tell it from a look-alike, and predict a failure from where a head looks |
-# | You need | PyTorch, Matplotlib; what an embedding, a softmax and attention (queries, keys, values) are |
+# | You need | PyTorch, Matplotlib; what an embedding, a logit, a softmax and attention (heads, queries, keys, values) are |
 # | Time | 30 minutes to read, 25 for the exercises |
 # | Code | `companion.explainability.mechanistic_interpretability` |
 
@@ -90,7 +90,7 @@ two, one = transformer(layers=2), transformer(layers=1)
 # **Guess before you look**: two layers continue every word.
 # How often is one layer right, if a token of the word, taken at random, is right 8 times in 100?
 
-# %% mystnb={"figure": {"caption": "Left: where a head of layer 0 looks, and where a head of layer 1 looks, while the model reads a word of 12 tokens three times; darker is more attention. Right: how often the next token is predicted where it can be known; each dot is one training, with its own random numbers (recorded).", "name": "fig-induction"}, "image": {"alt": "Three panels. In the first, a dark line runs just below the diagonal down to position 20 and then dissolves. In the second, from position 12 on, a dark line runs 11 positions below the diagonal. In the third, five dots for two layers lie at 100 percent; all dots for one layer, also when trained longer or made wider, lie between 18 and 34 percent, above a dashed line at 8 percent."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Left: where a head of layer 0 looks, and where a head of layer 1 looks, while the model reads a word of 12 tokens three times; darker is more attention. Right: how often the next token is predicted where it can be known; each dot is one training, with its own random numbers (recorded); 5\u00d7 is five times as long, also at a third and at three times the learning rate.", "name": "fig-induction"}, "image": {"alt": "Three panels. In the first, a dark line runs just below the diagonal down to position 20 and then dissolves. In the second, from position 12 on, a dark line runs 11 positions below the diagonal. In the third, five dots for two layers lie at 100 percent; all dots for one layer, also when trained longer, at other learning rates or made wider, lie between 18 and 34 percent, above a dashed line at 8 percent."}} tags=["hide-input"]
 drawn = repeated_sequences(500, torch.Generator().manual_seed(2000))
 other = repeated_sequences(200, torch.Generator().manual_seed(1000))
 looks = attention_patterns(two, other.tokens)  # to choose the heads by
@@ -100,7 +100,15 @@ seen = int((drawn.period == 12).nonzero()[0])
 looks = attention_patterns(two, drawn.tokens[seen : seen + 1])[:, 0]
 dots = {"2 layers": [s["accuracy"] for s in evidence.results["seeds"]]}
 for row, name in zip(
-    evidence.results["one layer"], ("1 layer", "5× as long", "2× as wide", "both")
+    evidence.results["one layer"],
+    (
+        "1 layer",
+        "5× as long",
+        "5×, rate ÷ 3",
+        "5×, rate × 3",
+        "2× as wide",
+        "wide, long",
+    ),
 ):
     dots[name] = [r["accuracy"] for r in row["results"]]
 chance = evidence.results["seeds"][0]["random copy"]
@@ -117,8 +125,8 @@ for place, (name, values) in enumerate(dots.items()):
     colour = COLOURS["blue" if place == 0 else "red"]
     panels[2].plot([place] * len(values), [100 * v for v in values], "o", color=colour)
 panels[2].axhline(100 * chance, ls="--", color=COLOURS["grey"])
-panels[2].text(4.1, 100 * chance - 6, "random token of the word", ha="right", size=9)
-panels[2].set_xticks(range(5), dots, rotation=30, ha="right")
+panels[2].text(6.1, 100 * chance - 6, "random token of the word", ha="right", size=9)
+panels[2].set_xticks(range(7), dots, rotation=40, ha="right")
 panels[2].set(ylabel="next token right (%)", ylim=(0, 105))
 panels[2].set_title("Two layers against one")
 plt.show()
@@ -132,18 +140,19 @@ plt.show()
 single = [v for name, values in dots.items() if name != "2 layers" for v in values]
 claim(
     "Two layers are right more than 99 times in 100; one layer stays below 40, also if it "
-    "trains five times as long, is twice as wide with twice the heads, or both.",
+    "trains five times as long, at three learning rates, or is twice as wide with twice "
+    "the heads, or is wide and trains long.",
     min(dots["2 layers"]) > 0.99
     and max(single) < 0.4
     and repeat_accuracy(run(two, drawn.tokens)[0], drawn) > 0.99
     and repeat_accuracy(run(one, drawn.tokens)[0], drawn) < 0.4,
-    over="5 seeds for two layers and for one, 3 each for longer and wider, 1 for both; "
-    "recorded, the first of them live on this page",
+    over="5 seeds for two layers and for one, 3 for longer and for wider, 2 for each other "
+    "rate, 1 for wide and long; recorded, the first of them live on this page",
 )
 
 # %% [markdown]
 # One layer has not stopped learning where the record ends, and on shorter words it gets further, as you will see below.
-# What is proved is a bound on size: one layer that does this task must be exponentially larger than two layers that do it {cite}`sanford2024`.
+# What is proved is a bound on size, for a more general task: to name what followed the present token the last time, in long sequences of any kind, one layer must be exponentially larger than two layers need to be {cite}`sanford2024`.
 #
 # ## The idea on four tokens: induction by hand
 #
@@ -260,7 +269,7 @@ claim(
     and max(alone) < 0.2
     and float(looks_after[1, copy]) > 0.9
     and float(looks_back[0, back]) > 0.75,
-    over="5 seeds of two layers and 12 trainings of one, recorded, the first live; heads "
+    over="5 seeds of two layers and 16 trainings of one, recorded, the first live; heads "
     "chosen on 200 sequences, measured on 500 others",
 )
 
@@ -354,16 +363,16 @@ order = torch.rand(500, 32, generator=torch.Generator().manual_seed(12)).argsort
 late = torch.cat([order[:, :26], order[:, 12:26]], dim=1)  # 12, then 14 twice
 
 
-def right(edits=None):
-    """For the positions 13 to 25 to copy from: how often the copy is right."""
-    best = run(two, late, edits)[0].argmax(dim=2)
-    return (best[:, 26:-1] == late[:, 27:]).double().mean(dim=0)
+def right(edits=None, further=0):
+    """For the positions 13 to 25 to copy from: how often the copy is the token so much further on."""
+    best = run(two, late, edits)[0].argmax(dim=2)[:, 26 : 39 - further]
+    return (best == late[:, 27 + further :]).double().mean(dim=0)
 
 
 # %% [markdown]
 # To be sure of the cause, remove it: let the heads of the first layer write from position 20 on what they *would* write if they looked one token back.
 # A head's values are the last of the three blocks of `W_qkv`, 24 rows for each head, so you can compute that, and `run` computes everything after it anew.
-# The control makes them look two tokens back instead.
+# The control makes them look two tokens back instead; if the notes are the cause, the model will then copy the token that stands one place further on.
 
 # %%
 _, parts = run(two, late)
@@ -383,11 +392,12 @@ mended, control = (
     {f"layer0.head{h}": looking(h, distance) for h in (0, 1)} for distance in (1, 2)
 )
 
-# %% mystnb={"figure": {"caption": "How often the next token is copied rightly, against the position that it has to be copied from: as the model is, with the heads of layer 0 made to look one token back from position 20 on, and made to look two back. The bars show how much attention the first layer pays to the token just before, at that position.", "name": "fig-late-word"}, "image": {"alt": "Against positions 13 to 25. Grey bars of attention are near one up to 19 and near zero from 20. The line of the model as it is lies at 100 percent up to 19 and at 0 from 20 on. The line of the mended model lies near 100 percent everywhere. The line of the control falls to 0 from position 20 on."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "How often the next token is copied rightly, against the position that it has to be copied from: as the model is, with the heads of layer 0 made to look one token back from position 20 on, and made to look two back, where the dotted line counts the token one place further on. The bars show how much attention the first layer pays to the token just before, at that position.", "name": "fig-late-word"}, "image": {"alt": "Against positions 13 to 25. Grey bars of attention are near one up to 19 and near zero from 20. The line of the model as it is lies at 100 percent up to 19 and at 0 from 20 on. The line of the mended model lies near 100 percent everywhere. The line of the control falls to almost 0 from position 19 on, and the dotted line of the token one place further on rises to almost 100 there."}} tags=["hide-input"]
 source = torch.arange(13, 26)
 paid = attention_patterns(two, late)[0].diagonal(-1, -2, -1).mean(dim=0).amax(dim=0)
 paid = paid[source - 1]
 as_is, mend, two_back = right(), right(mended), right(control)
+further = right(control, further=1)
 fig, axes = plt.subplots(figsize=(8, 3.6))
 axes.bar(source, 100 * paid, color="#dddddd", label="attention one back")
 axes.plot(source, 100 * as_is, "o-", color=COLOURS["red"], label="as it is")
@@ -395,14 +405,16 @@ axes.plot(
     source, 100 * mend, "s-", color=COLOURS["blue"], label="made to look one back"
 )
 axes.plot(source, 100 * two_back, "x--", color=COLOURS["black"], label="two back")
-axes.set(xlabel="position to copy from", ylabel="right, and attention (%)")
+axes.plot(source[:-1], 100 * further, "x:", color=COLOURS["black"], label="one further")
+axes.set(xlabel="position to copy from", ylabel="copied, and attention (%)")
 axes.set(ylim=(-4, 119))
 axes.set_xticks(range(13, 26, 2))
-axes.legend(ncols=4, loc="upper center", fontsize=9, columnspacing=1, handlelength=1.4)
+axes.legend(ncols=5, loc="upper center", fontsize=9, columnspacing=1, handlelength=1.6)
 plt.show()
 
 # %% [markdown]
 # The model falls from all right to all wrong from one position to the next, just where its first layer stops looking back.
+# The control does not just break it: the model copies what the false notes point to, one place further on. (At 19 two notes name the same token, the true one there and a false one at 20.)
 # A test on sequences like those of the training cannot show that, because none of them needs a later place.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
@@ -423,12 +435,16 @@ claim(
 made = [s["made to look"] for s in lates]
 good = [m["both heads, one back"] for m in made] + [mend.tolist()]
 bad = [m["both heads, two back"] for m in made] + [two_back.tolist()]
+beyond = [s["two back, the token one further on"] for s in lates] + [further.tolist()]
 claim(
     "Made to look one token back, the first layer lets the model copy from position 20 on, "
-    "more than 90 times in 100; made to look two back, it does not, fewer than 5 times.",
+    "more than 90 times in 100; made to look two back, it lets it copy the token one place "
+    "further on instead, also more than 90 times.",
     min(v for g in good for v in g[7:]) > 0.9
-    and max(v for b in bad for v in b[7:]) < 0.05,
-    over="positions 20 to 25, 5 seeds, recorded, the first live",
+    and max(v for b in bad for v in b[7:]) < 0.05
+    and min(v for b in beyond for v in b[7:]) > 0.9,
+    over="positions 20 to 25, for the token further on to 24; 5 seeds, recorded, the first "
+    "live",
 )
 
 # %% [markdown]
@@ -442,11 +458,13 @@ rows = []
 for name, span in (("14", (14, 14)), ("8 to 20", (8, 20))):
     generator = torch.Generator().manual_seed(3000)
     d = repeated_sequences(500, generator, shortest=span[0], longest=span[1])
-    A = attention_patterns(counting, d.tokens)[0]
-    after, before = induction_score(A, d.tokens), A.diagonal(-13, -2, -1)[..., 1:15]
-    heads_say = [float(after.max()) > 0.8, float(before.mean(dim=(0, 2)).max()) > 0.8]
+    A = attention_patterns(counting, d.tokens)[0]  # sequences, heads, t, s
+    after = induction_score(A, d.tokens)
+    before = A.diagonal(-13, -2, -1)[..., 1:15]  # s = t - 13, for t = 14 to 27
+    before = before.mean(dim=(0, 2))
+    says = ["yes" if score.max() > 0.8 else "no" for score in (after, before)]
     share = repeat_accuracy(run(counting, d.tokens)[0], d)
-    rows.append([name, share, *("yes" if say else "no" for say in heads_say)])
+    rows.append([name, share, *says])
 table(["words of", "right", "what came next", "13 back"], rows, digits=1)
 
 # %% [markdown]
@@ -523,21 +541,32 @@ def random_copy(length):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+p = torch.arange(8, 21).double()
+
+
+def weighted(count):
+    """The share of right guesses if a word of p tokens has so many positions."""
+    return float((count / p).sum() / count.sum())
+
+
+wrong_copies = {
+    "That is a random token of the vocabulary, but the guess comes from the word.": 1
+    / 32,
+    "Every word counts the same in yours; a short word has more positions.": float(
+        (1 / p).mean()
+    ),
+    "A mean of 1/p is not one over the mean of p.": 1 / 14,
+    "The last position has no next token: there are length - 1 - p positions.": weighted(
+        40 - p
+    ),
+    "From p to length - 2 there are length - 1 - p positions, not one fewer.": weighted(
+        38 - p
+    ),
+}
+
+
 def check_random_copy(attempt):
-    p = torch.arange(8, 21).double()
-    count, one_more = 39 - p, 40 - p
-    mistakes = {
-        "That is a random token of the vocabulary, but the guess comes from the word.": 1
-        / 32,
-        "Every word counts the same in yours; a short word has more positions.": float(
-            (1 / p).mean()
-        ),
-        "A mean of 1/p is not one over the mean of p.": 1 / 14,
-        "The last position has no next token: there are length - 1 - p positions.": float(
-            (one_more / p).sum() / one_more.sum()
-        ),
-    }
-    check_answer(attempt(40), float((count / p).sum() / count.sum()), mistakes)
+    check_answer(attempt(40), weighted(39 - p), wrong_copies)
 
 
 check_random_copy(random_copy)
@@ -573,23 +602,37 @@ def induction_by_loops(A, x):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+x = torch.tensor([3, 5, 3, 3, 5, 4, 3, 5])
+A = torch.rand(8, 8, generator=torch.Generator().manual_seed(1)).double().tril()
+A = A / A.sum(dim=1, keepdim=True)
+same = (x[:, None] == x).tril(-1)  # t, earlier s
+after = same.roll(1, dims=1)
+order, wrapped = after.cumsum(dim=1), after.clone()
+wrapped[:, 0] = x == x[-1]
+last, first = after & (order == order[:, -1:]), after & (order == 1)
+mistakes = {
+    "You took the earlier occurrence itself; what counts is just after it.": same,
+    "You took the last earlier occurrence only, but all of them count.": last,
+    "You took the first occurrence only, but all earlier ones count.": first,
+    "s may be t itself, where a token stands twice in a row.": after.tril(-1),
+    "Begin with s = 1: for s = 0, x[s - 1] is the last token.": wrapped,
+}
+total, repeats = float((A * after).sum()), after.any(dim=1)
+each = (A * after).sum(dim=1)[repeats] / after.sum(dim=1)[repeats]
+wrong_loops = {
+    "You divided by all positions; only those whose token repeats count.": total / 8,
+    "You divided by the number of pairs; divide by that of positions t.": total
+    / int(after.sum()),
+    "Add the attention of a position up; you took its mean.": float(each.mean()),
+}
+for why, places in mistakes.items():
+    wrong_loops[why] = float((A * places).sum() / places.any(dim=1).sum())
+
+
 def check_induction_by_loops(attempt):
-    x = torch.tensor([3, 5, 3, 3, 4, 5, 4])
-    A = torch.rand(7, 7, generator=torch.Generator().manual_seed(1)).double().tril()
-    A = A / A.sum(dim=1, keepdim=True)
-    same = (x[:, None] == x).tril(-1)  # t, earlier s
-    after, repeats = same.roll(1, dims=1), same.any(dim=1).sum()
-    last = after & (after.cumsum(dim=1) == after.sum(dim=1, keepdim=True))
-    mistakes = {
-        "You divided by all positions; only those whose token repeats count.": after,
-        "You took the earlier occurrence itself; what counts is just after it.": same,
-        "You took one earlier occurrence of each token, but all of them count.": last,
-    }
-    sums = {why: float((A * places).sum()) for why, places in mistakes.items()}
-    count = [7, int(repeats), int(repeats)]
-    wrong = {why: total / n for (why, total), n in zip(sums.items(), count)}
-    right = float((A * after).sum() / repeats)
-    check_answer(attempt(A.tolist(), x.tolist()), right, wrong)
+    check_answer(
+        attempt(A.tolist(), x.tolist()), total / int(repeats.sum()), wrong_loops
+    )
 
 
 check_induction_by_loops(induction_by_loops)

@@ -409,6 +409,21 @@ def test_the_lead_is_linear_and_does_not_see_what_is_added_to_all_logits():
     assert (shifted - logit_lead(z[0], y)).abs().max() <= rounding(9, 1000)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_the_lead_over_fifty_thousand_tokens_does_not_overflow(dtype):
+    logits = torch.full((1, 50_000), 10.0, dtype=dtype)
+    logits[0, 7] = 14
+    lead = logit_lead(logits, torch.tensor([7]))
+    assert float(lead) == pytest.approx(4, rel=0.01, abs=0)
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e170])
+def test_the_lead_scales_with_the_logits(scale):
+    logits = scale * torch.tensor([[1.0, 5, 3]], dtype=torch.float64)
+    lead = logit_lead(logits, torch.tensor([1]))
+    assert float(lead) == pytest.approx(3 * scale, rel=1e-14, abs=0)
+
+
 # What everything in the chapter keeps
 
 
@@ -585,6 +600,8 @@ def test_a_reference_that_nothing_is_taken_from_is_refused(reference):
         (torch.zeros(2, 1), torch.zeros(2, dtype=int), ValueError, "V > 1"),
         (torch.zeros(2, 3), torch.tensor([0, 3]), ValueError, "from 0 to 2"),
         (torch.zeros(2, 3), torch.tensor([0, -1]), ValueError, "from 0 to 2"),
+        (torch.tensor([[torch.nan, 0]]), torch.tensor([0]), ValueError, "be finite"),
+        (torch.tensor([[0, -torch.inf]]), torch.tensor([0]), ValueError, "be finite"),
     ],
 )
 def test_the_lead_says_what_is_wrong(logits, answers, error, message):

@@ -268,6 +268,11 @@ def test_an_edit_that_is_no_part_is_refused(edit, error):
         run(fresh(), some_tokens(), {"layer1.head1": edit})
 
 
+def test_edits_that_name_no_parts_are_refused():
+    with pytest.raises(TypeError, match="edits must be a mapping"):
+        run(fresh(), some_tokens(), ["layer0.head0"])
+
+
 # Attribution and lens
 
 

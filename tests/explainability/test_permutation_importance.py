@@ -383,6 +383,8 @@ def both(f=curved, X=X5, y=Y5, loss=squared, groups=None):
         ({"groups": [[True]]}, TypeError, "groups must be an integer"),
         ({"groups": [[0], []]}, ValueError, "groups must hold columns"),
         ({"groups": []}, ValueError, "groups must hold columns"),
+        ({"groups": [0, 1]}, TypeError, r"groups must be sequences .* got \[0, 1\]"),
+        ({"groups": 3}, TypeError, "groups must be sequences of columns"),
         ({"groups": [[1, 1]]}, ValueError, "groups must hold columns, each at most"),
     ],
 )
