@@ -987,7 +987,9 @@ def small_book(folder: Path, url: str, page: str = "# Home\n") -> Path:
     (folder / "_config.yml").write_text(settings, encoding="utf-8")
     toc = "format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/one\n"
     (folder / "_toc.yml").write_text(toc, encoding="utf-8")
-    cells = [nbformat.v4.new_markdown_cell(f"# One\n\n{BELIEVED}")]
+    cells = [
+        nbformat.v4.new_markdown_cell(f"# One\n\nLet $x$, and so on.\n\n{BELIEVED}")
+    ]
     for code, tags, output in MARKS:
         shown = nbformat.v4.new_output(
             "display_data", data={"text/markdown": output, "text/plain": "x"}
@@ -1015,7 +1017,11 @@ MARKS = [
     ("import this", "hide-input", ""),
     ("claim(1 < 2)", "hide-input claim", "> **✓** One is less. *Checked over these.*"),
     ("def head():\n    ...", "exercise", ""),
-    ("def check_head(f):\n    f()", "hide-input", "**Not answered yet.** Fill in."),
+    (
+        "def helper():\n    ...\n\n\ndef check_head(f):\n    f()",
+        "hide-input",
+        "**Not answered yet.** Fill in.",
+    ),
     ("def head_solution(): 3", "hide-cell", ""),
     ("table(rows)", "hide-output", "| a | b |\n| :- | -: |\n| cell | 2 |"),
     ("evidence", "hide-output", "*Recorded on a day by a program.*"),
@@ -1052,6 +1058,8 @@ def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
     assert '<blockquote class="believed">' in text
     assert '<blockquote class="claim">' in text
     assert "show_source" not in text
+    # A comma does not begin the line after its formula.
+    assert re.search(r'<span class="glued"><span [^>]*>[^<]*</span>,</span> and', text)
     # A wrong belief is no answer to a search.
     index = (html / "_static" / "search-index.js").read_text(encoding="utf-8")
     assert ("It is so." in index, "It is not." in index) == (False, True)

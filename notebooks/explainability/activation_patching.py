@@ -486,7 +486,8 @@ claim(
 # %% [markdown]
 # So by accuracy these heads look like two that do the same job, each sufficient and neither needed; by lead each does its half.
 # But do not count that as two findings.
-# Where two heads carry everything, a clean run in which one of them is corrupted *is* a corrupted run in which the other is clean, so either column of the table follows from the other; only with three parts or more do the directions tell you different things.
+# Where two heads carry everything, a clean run in which one of them is corrupted *is* a corrupted run in which the other is clean.
+# So each column follows from the one beside it, with the heads exchanged; with a third part it would not.
 #
 # By lead the two columns of these heads are equal and their shares sum to one, because everything from these heads to the logits is linear.
 # That is a gift of the last layer: in layer 0 the shares of two heads need not sum to one, and in the network of seed 4 they do not.

@@ -25,7 +25,7 @@
 # **How does a transformer copy what it has read, and what do you gain by seeing it?**
 #
 # You need the answer when a model passes all of your tests and you must still say where it will fail.
-# On this page you do with a tiny transformer what they did with large ones: you find the parts that copy, predict from them an input on which the model fails completely, and mend it.
+# On this page you do with a tiny transformer what they did with large ones: you find the parts at work, predict from them an input on which the model fails completely, and mend it.
 #
 # | At a glance | |
 # | :--- | :--- |
