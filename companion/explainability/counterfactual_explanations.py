@@ -430,15 +430,24 @@ def _beyond(target: float, *scores: torch.Tensor) -> torch.Tensor:
 
 def _length(delta: torch.Tensor, norm: float) -> torch.Tensor:
     """Norm of each row; 0 / 0 belongs to a feature that may not change, and has not."""
-    length: torch.Tensor = torch.linalg.vector_norm(
-        torch.where(delta.isnan(), 0.0, delta).flatten(1), norm, dim=1
-    )
-    return length
+    flat = torch.where(delta.isnan(), 0.0, delta).flatten(1)
+    size = _size(flat)  # squares of 1e-170 and 1e170 are no numbers
+    length: torch.Tensor = torch.linalg.vector_norm(flat / size, norm, dim=1)
+    return size[:, 0] * length
+
+
+def _size(flat: torch.Tensor) -> torch.Tensor:
+    """Power of two by which a row is divided without rounding, so that its largest entry is between 1 and 2."""
+    size = flat.abs().amax(dim=1, keepdim=True)
+    power = size / torch.frexp(size).mantissa / 2
+    return torch.where((power > 0) & power.isfinite(), power, 1.0)
 
 
 def _tangent_step(v: torch.Tensor, lack: torch.Tensor, norm: float) -> torch.Tensor:
     """Shortest change of each row, in units of its scales, that raises its linear score by what it lacks."""
     flat = v.flatten(1)
+    size = _size(flat)
+    flat, lack = flat / size, lack / size[:, 0]
     if norm == 1:
         largest = flat.abs().argmax(dim=1, keepdim=True)
         step = torch.zeros_like(flat).scatter(1, largest, 1 / flat.gather(1, largest))
