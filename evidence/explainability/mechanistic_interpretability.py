@@ -38,6 +38,7 @@ def measure() -> dict[str, Any]:
         "speed": speed(two[0]),
         "seeds": [{"seed": seed, **heads(seed, two[seed])} for seed in SEEDS],
         "one layer": one_layer(),
+        "one wide layer": wide_layer(0),
         "short words": [short_words(seed) for seed in range(3)],
         "lets go": lets_go(two),
         "one period": [one_period(seed) for seed in SEEDS],
@@ -321,6 +322,17 @@ def one_layer() -> list[dict[str, Any]]:
         numbers = sum(p.numel() for p in model.parameters())
         rows.append({"name": name, "parameters": numbers, "results": results})
     return rows
+
+
+def wide_layer(seed: int) -> dict[str, Any]:
+    """One layer of four times the width and heads, 1000 steps: it gets further, and is not done."""
+    model = trained(seed, steps=1000, layers=1, width=192, heads=8)
+    drawn = sequences(2000 + seed)
+    return {
+        "seed": seed,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "accuracy": repeat_accuracy(run(model, drawn.tokens)[0], drawn),
+    }
 
 
 def short_words(seed: int) -> dict[str, Any]:
