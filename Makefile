@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 # An index for CPU builds of torch, where the usual one brings CUDA; see the README. Never needed.
 export TORCH_INDEX ?=
 LESSON ?=
-CHAPTER ?=
-NAME ?=
+# Not from the environment, where NAME may be the machine's.
+CHAPTER :=
+NAME :=
 .DEFAULT_GOAL := help
 .PHONY: help book test lab notebooks evidence portable lesson lint clean
 

@@ -33,7 +33,7 @@ PEERS: list[str] = []  # distributions whose versions the record names
 
 def measure() -> dict[str, Any]:
     """Return everything the lesson shows as recorded; raise where an agreement fails."""
-    return {{}}
+    return {}
 '''
 
 NOTEBOOK = """# ---
@@ -169,7 +169,7 @@ def files(chapter: str, name: str) -> dict[str, str]:
     return {
         f"companion/{chapter}/{name}.py": MODULE,
         f"tests/{chapter}/test_{name}.py": TESTS.format(chapter=chapter, name=name),
-        f"evidence/{chapter}/{name}.py": EVIDENCE.format(),
+        f"evidence/{chapter}/{name}.py": EVIDENCE,
         f"notebooks/{chapter}/{name}.py": notebook,
     }
 
