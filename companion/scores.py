@@ -13,7 +13,14 @@ from torch.func import functional_call
 from companion.checks import check_integer, real_array
 from companion.classifiers import frozen
 
-__all__ = ["array_scores", "class_score", "score_gradients", "tensor_scores"]
+__all__ = [
+    "array_scores",
+    "check_batch",
+    "class_score",
+    "score_gradients",
+    "scores_and_gradients",
+    "tensor_scores",
+]
 
 
 def class_score(model: nn.Module, index: int) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -66,6 +73,39 @@ def class_score(model: nn.Module, index: int) -> Callable[[torch.Tensor], torch.
     return _score
 
 
+def check_batch(x: torch.Tensor, dimensions: int = 2) -> None:
+    """Refuse what is no batch of finite floats, before anything is asked of it.
+
+    Parameters
+    ----------
+    x : (n, ...) tensor of floats
+        Inputs, at least one; (n, ..., rows, columns) images if there have to be three dimensions.
+    dimensions : {2, 3}
+        Fewest dimensions.
+
+    Raises
+    ------
+    TypeError
+        If `x` is no tensor of floats.
+    ValueError
+        If it is empty or not finite, or has too few dimensions.
+
+    Examples
+    --------
+    >>> check_batch(torch.zeros(3))
+    Traceback (most recent call last):
+        ...
+    ValueError: x must have shape (n, ...), n > 0, got (3,)
+    """
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        raise TypeError(f"x must be a tensor of floats, got {x!r:.60}")
+    if x.ndim < dimensions or not x.numel():
+        want = "(n, ...)" if dimensions == 2 else "(n, ..., rows, columns)"
+        raise ValueError(f"x must have shape {want}, n > 0, got {tuple(x.shape)}")
+    if not bool(x.isfinite().all()):
+        raise ValueError("x must be finite, got NaN or infinity")
+
+
 def tensor_scores(
     f: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor
 ) -> torch.Tensor:
@@ -96,12 +136,7 @@ def tensor_scores(
     >>> tensor_scores(lambda x: x.sum(dim=1), torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([3., 7.])
     """
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-        raise TypeError(f"x must be a tensor of floats, got {x!r:.60}")
-    if x.ndim < 2 or not x.numel():
-        raise ValueError(f"x must have shape (n, ...), n > 0, got {tuple(x.shape)}")
-    if not bool(x.isfinite().all()):
-        raise ValueError("x must be finite, got NaN or infinity")
+    check_batch(x)
     answer = f(x)
     if not isinstance(answer, torch.Tensor) or not answer.is_floating_point():
         raise TypeError(f"f must return a tensor of floats, got {answer!r:.60}")
@@ -158,6 +193,40 @@ def score_gradients(
     tensor([[2., 4.],
             [6., 8.]])
     """
+    return scores_and_gradients(f, x)[1]
+
+
+def scores_and_gradients(
+    f: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    r"""Return the score of each row and its gradient with respect to that row, from one pass through `f`.
+
+    .. math:: f(x_i), \qquad \nabla f(x_i)
+
+    Parameters
+    ----------
+    f : callable
+        Maps (n, ...) inputs to (n,) scores, each row on its own, differentiably.
+    x : (n, ...) tensor of floats
+        Inputs, at least one.
+
+    Returns
+    -------
+    scores : (n,) tensor
+        As of `tensor_scores`, without a graph.
+    gradients : (n, ...) tensor
+        As of `score_gradients`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As in `score_gradients`.
+
+    Examples
+    --------
+    >>> scores_and_gradients(lambda x: (x**2).sum(dim=1), torch.tensor([[1.0, 2.0]]))
+    (tensor([5.]), tensor([[2., 4.]]))
+    """
     with torch.enable_grad():
         if isinstance(x, torch.Tensor) and x.is_floating_point():
             x = x.detach().requires_grad_()
@@ -174,7 +243,7 @@ def score_gradients(
         )
     if not bool(gradients.isfinite().all()):
         raise ValueError("f must have finite gradients, got NaN or infinity")
-    return gradients
+    return scores.detach(), gradients
 
 
 def array_scores(

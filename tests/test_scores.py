@@ -6,7 +6,13 @@ import torch
 from torch import nn
 
 from companion.networks import mlp
-from companion.scores import array_scores, class_score, score_gradients, tensor_scores
+from companion.scores import (
+    array_scores,
+    class_score,
+    score_gradients,
+    scores_and_gradients,
+    tensor_scores,
+)
 from tests.untouched import untouched
 
 X = torch.rand(5, 3, generator=torch.Generator().manual_seed(0))
@@ -50,6 +56,20 @@ def test_gradients_are_each_rows_own():
     weights = torch.tensor([1.0, -2.0, 0.5])
     gradients = score_gradients(lambda x: (x @ weights) ** 2, X)
     torch.testing.assert_close(gradients, 2 * (X @ weights)[:, None] * weights)
+
+
+def test_scores_come_with_their_gradients_from_one_pass():
+    model, passes = net(), []
+
+    def f(x):
+        passes.append(len(x))
+        return model(x)[:, 1]
+
+    scores, gradients = scores_and_gradients(f, X)
+    assert passes == [5, 1]  # the batch, and the row that is compared with it
+    assert torch.equal(scores, model(X)[:, 1].detach())
+    assert torch.equal(gradients, score_gradients(f, X))
+    assert not scores.requires_grad
 
 
 def test_gradients_come_in_the_inputs_own_precision():

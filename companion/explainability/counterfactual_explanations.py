@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from companion.checks import check_integer, check_number, real_array
-from companion.scores import class_score, score_gradients, tensor_scores
+from companion.scores import class_score, scores_and_gradients, tensor_scores
 
 __all__ = [
     "ClosestCounterfactual",
@@ -348,9 +348,8 @@ def counterfactual(
         torch.full((len(p),), torch.inf, dtype=x.dtype, device=x.device),
     )
     for k in range(steps + 1):
-        g = score_gradients(f, p)
+        score, g = scores_and_gradients(f, p)
         with torch.no_grad():
-            score = tensor_scores(f, p)
             distance = _length((p - origin) / s, norm)
             enough = score >= _beyond(target, first.repeat(restarts + 1), score)
             nearer = enough & (distance < reach)

@@ -14,7 +14,7 @@ from torch import nn
 
 from companion.checks import check_integer, check_number
 from companion.classifiers import frozen
-from companion.scores import score_gradients, tensor_scores
+from companion.scores import check_batch, score_gradients, tensor_scores
 
 __all__ = [
     "grad_cam",
@@ -158,7 +158,7 @@ def smooth_grad(
     batch = check_integer("batch", batch, 1)
     if not isinstance(generator, torch.Generator):
         raise TypeError(f"generator must be a torch.Generator, got {generator!r:.60}")
-    _check_batch(x, 2)
+    check_batch(x)
     shape = (samples, 1, *x.shape[1:])
     noise = torch.randn(
         shape, generator=generator, device=generator.device, dtype=x.dtype
@@ -222,7 +222,7 @@ def occlusion(
              [ 0., -4.]]])
     """
     batch = check_integer("batch", batch, 1)
-    _check_batch(x, 3)
+    check_batch(x, 3)
     with torch.no_grad():
         filling = _filling(fill, x)
         masks = _windows(x, window, stride)  # (windows, rows, columns)
@@ -355,17 +355,6 @@ def pointing_game(maps: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
     top = flat == flat.max(dim=1, keepdim=True).values
     inside = top & region.flatten().to(maps.device)
     return inside.sum(dim=1).double() / top.sum(dim=1)
-
-
-def _check_batch(x: torch.Tensor, dimensions: int) -> None:
-    """Refuse what is no batch of finite floats, or has too few dimensions."""
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-        raise TypeError(f"x must be a tensor of floats, got {x!r:.60}")
-    if x.ndim < dimensions or not x.numel():
-        want = "(n, ...)" if dimensions == 2 else "(n, ..., rows, columns)"
-        raise ValueError(f"x must have shape {want}, n > 0, got {tuple(x.shape)}")
-    if not bool(x.isfinite().all()):
-        raise ValueError("x must be finite, got NaN or infinity")
 
 
 def _filling(fill: float | torch.Tensor, x: torch.Tensor) -> torch.Tensor:
