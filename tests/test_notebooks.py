@@ -131,6 +131,7 @@ PARTS = [
     "| At a glance |",
     "## Break it",
     "> **Often believed, and wrong**",
+    "## Check yourself",
     "## Exercise 1",
     "## Exercise 2",
     "## How it compares",
@@ -281,6 +282,49 @@ def number_faults(notebook: nbformat.NotebookNode) -> list[str]:
     return faults
 
 
+# A question of the quiz, and an answer below it.
+QUESTION = re.compile(r"^\*\*\d\.\*\* ", re.MULTILINE)
+ANSWER = re.compile(
+    r"^<details><summary>(.+)</summary>\n\n\*\*(Right|Not so)\.\*\* (.+)\n\n</details>$",
+    re.MULTILINE,
+)
+
+
+def quiz_faults(notebook: nbformat.NotebookNode) -> list[str]:
+    """Questions without three answers, one of them right and each wrong one refuted by code on the page."""
+    text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
+    names = set(re.findall(r"[^\W\d]\w*", code))
+    quiz = re.search(r"^## Check yourself\n(.*?)(?=^## |\Z)", text, re.M | re.DOTALL)
+    questions = QUESTION.split(quiz[1])[1:] if quiz else []
+    faults = [] if 2 <= len(questions) <= 3 else [f"{len(questions)} questions"]
+    right_places = []
+    for question in questions:
+        answers = ANSWER.findall(question)
+        verdicts = [verdict for _, verdict, _ in answers]
+        if sorted(verdicts) != ["Not so", "Not so", "Right"]:
+            faults.append(f"not one right answer of three: {question}")
+            continue
+        if question.count("<details>") != len(answers):
+            faults.append(f"an answer in another form: {question}")
+        right_places.append(verdicts.index("Right"))
+        faults += [
+            f"a formula or a link in what can be clicked: {answer}"
+            for answer, _, _ in answers
+            if re.search(r"[$\[`*]", answer)
+        ]
+        faults += [
+            f"names no code of the page: {why}"
+            for _, verdict, why in answers
+            if verdict == "Not so"
+            and not set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", why))))
+            & names
+        ]
+    if len(right_places) > 1 and len(set(right_places)) == 1:
+        faults.append("the right answer always stands in the same place")
+    return faults
+
+
 CHECKS = [
     skeleton_faults,
     time_faults,
@@ -289,6 +333,7 @@ CHECKS = [
     exercise_faults,
     picture_faults,
     number_faults,
+    quiz_faults,
 ]
 
 
@@ -327,6 +372,14 @@ def model_lesson() -> nbformat.NotebookNode:
             code("check_f(g)\n# Why: it is.", "hide-cell", markdown="**✓ Right.**"),
         ]
 
+    def answer(verdict, why):
+        return f"<details><summary>So.</summary>\n\n**{verdict}.** {why}\n\n</details>"
+
+    right, wrong = answer("Right", "It is."), answer("Not so", "See `claim`.")
+    first, second = [right, wrong, wrong], [wrong, right, wrong]
+    quiz = "\n\n".join(
+        ["## Check yourself", "**1.** How?", *first, "**2.** Why?", *second]
+    )
     head = (
         "# One\n\n| At a glance | |\n| :--- | :--- |\n| You need | NumPy |\n"
         "| Time | 25 minutes to read, 20 for the exercises |"
@@ -338,6 +391,7 @@ def model_lesson() -> nbformat.NotebookNode:
             code("import numpy as np", image=True),
             code("claim('So it is.', True)", "claim", "hide-input", markdown=ticked),
             v4.new_markdown_cell("## Break it\n\n> **Often believed, and wrong**"),
+            v4.new_markdown_cell(quiz),
             *exercise(1),
             *exercise(2),
             v4.new_markdown_cell("## How it compares\n\n## What the source says"),
@@ -371,6 +425,14 @@ def test_the_model_lesson_has_no_fault():
         (exercise_faults, "**✓ Right.**", "**Not yet.**"),
         (exercise_faults, "# Why: ", "# "),
         (picture_faults, "import numpy as np", None),
+        (quiz_faults, "## Check yourself", "## Check"),
+        (quiz_faults, "**2.** ", ""),
+        (quiz_faults, "**Right.**", "**Not so.**"),
+        (quiz_faults, "**Not so.**", "**Wrong.**"),
+        (quiz_faults, "`claim`", "`clam`"),
+        (quiz_faults, "<summary>So.", "<summary>$x$."),
+        (quiz_faults, "**1.** How?\n\n", "**1.** How?\n\n<details></details>\n\n"),
+        (quiz_faults, "**2.** Why?", "<details><summary>So.</summary>\n\n**2.** Why?"),
         (number_faults, "## References", "It is 0.37 slower.\n\n## References"),
         (number_faults, "## References", "It finds 37 %.\n\n## References"),
     ],

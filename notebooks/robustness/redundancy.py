@@ -432,6 +432,49 @@ claim(
 # **In production** take `scipy.stats.binom.sf` for *k* of *n*, scikit-learn's `VotingClassifier` to vote, `torch.distributed.checkpoint` to save a training run and `torchrun` to restart it.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A probe flies for years, and nobody can repair it. Its three computers vote, each of them as good as yours at home. Which of the two works longer on average?
+#
+# <details><summary>The probe, because it can lose a computer.</summary>
+#
+# **Not so.** It can lose one, but it has three to lose: `trio(0)` gave it a shorter mean life than one computer has.
+#
+# </details>
+#
+# <details><summary>Yours, although it is only one.</summary>
+#
+# **Right.** The vote ends with the second failure, and the three fail three times as fast as one. What the probe gains is a better chance of surviving a *short* time.
+#
+# </details>
+#
+# <details><summary>Neither, because all the computers have the same mean life.</summary>
+#
+# **Not so.** Parts of one mean life can make systems of any other: in the rows of `trio` nothing changed but the rate of repair.
+#
+# </details>
+#
+# **2.** Five models of one kind learn from five parts of your data, which share no row, and vote. What do you measure before you promise anything?
+#
+# <details><summary>Each one's error rate; the formula does the rest.</summary>
+#
+# **Not so.** The formula went in as `promised`, and the vote was wrong several times as often.
+#
+# </details>
+#
+# <details><summary>Nothing, because without common data their mistakes are independent.</summary>
+#
+# **Not so.** The three in `voters` had no image in common, and still they were wrong on the same ones.
+#
+# </details>
+#
+# <details><summary>How often several of them are wrong on one input.</summary>
+#
+# **Right.** That is all that a vote depends on, and only data show it.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: how many spares?
 #
 # *Easy, 10 minutes.*
