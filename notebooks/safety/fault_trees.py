@@ -513,7 +513,7 @@ table(["tree", "events", "remainders, to a tenth"], rows)
 #
 # <details><summary>A receiver, because it fails ten times as often.</summary>
 #
-# **Not so.** In `found` the events that are likeliest have the smallest importance, because each of them needs a second one.
+# **Not so.** In `found` six events are likelier than the training set, and each of them matters far less, because it needs a second one.
 #
 # </details>
 #
