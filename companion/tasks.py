@@ -84,7 +84,7 @@ def listing(*words: str) -> str:
 
     Examples
     --------
-    >>> print(listing("value iteration").splitlines()[0])
+    >>> print(listing("modified policy").splitlines()[0])
     Solve a known Markov decision process
     """
     wanted = [word.lower() for phrase in words for word in phrase.split()]
