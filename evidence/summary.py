@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 Results = Mapping[str, Any]
@@ -39,8 +39,8 @@ class Difference:
     what: str
     peer: str
     largest: float | None  # None: asserted, not recorded
-    scale: str  # "absolute", "relative", or the unit
     over: str
+    scale: str = "absolute"  # or "relative", or the unit
     intended: bool = False  # the lesson says why
 
 
@@ -58,12 +58,8 @@ READERS: dict[str, Callable[[Results], Compared]] = {}
 
 def compared(record: Results) -> Compared:
     """Return a record's comparisons; those in which the book is slower come first, the slowest before all."""
-    read = READERS.get(record["lesson"])
-    found = (
-        read(record["results"])
-        if read
-        else common(record["results"], " and ".join(peers(record)))
-    )
+    results, read = record["results"], READERS.get(record["lesson"])
+    found = read(results) if read else common(results, " and ".join(peers(record)))
     by_ratio = sorted(found.speed, key=lambda row: row.ratio)
     return Compared(by_ratio, found.differences, found.intended)
 
@@ -79,11 +75,8 @@ def peers(record: Results) -> list[str]:
 def common(results: Results, peer: str, **said: str) -> Compared:
     """Read `speed` and `agreement` as most programs write them; `said` goes to `differences`."""
     agreement = results.get("agreement", {})
-    return Compared(
-        speeds(results.get("speed", []), peer),
-        differences(agreement, peer, **said),
-        [agreement["intended"]] if "intended" in agreement else [],
-    )
+    apart = differences(agreement, peer, **said)
+    return Compared(speeds(results.get("speed", []), peer), apart)
 
 
 def speeds(rows: Iterable[Results], peer: str = "") -> list[Speed]:
@@ -103,45 +96,39 @@ def speeds(rows: Iterable[Results], peer: str = "") -> list[Speed]:
 def timed(work: str, peer: str, ratio: float, times: Any, ours: str = "ours") -> Speed:
     """Return a row, with the spread of its ratio if the times that it was made of are known."""
     mine = times.get(ours) if isinstance(times, Mapping) else None
-    if mine:
-        for theirs in times.values():
-            if math.isclose(theirs["median"], ratio * mine["median"], rel_tol=1e-9):
-                low, high = theirs["low"] / mine["high"], theirs["high"] / mine["low"]
-                return Speed(work, peer, ratio, low, high)
+    for theirs in times.values() if mine else ():
+        if math.isclose(theirs["median"], ratio * mine["median"], rel_tol=1e-9):
+            return Speed(work, peer, ratio, *spread(mine, theirs))
     return Speed(work, peer, ratio)
 
 
+def spread(mine: Results, theirs: Results, runs: int = 1) -> tuple[float, float]:
+    """Return the least and the largest ratio of so many runs of the peer to one of ours."""
+    return runs * theirs["low"] / mine["high"], runs * theirs["high"] / mine["low"]
+
+
 def differences(
-    agreement: Results, peer: str, scale: str = "", over: str = "", what: str = "result"
+    agreement: Results, peer: str, over: str = "", scale: str = "", what: str = "result"
 ) -> list[Difference]:
     """Read largest differences, one or several by name; what they are over is counted beside them."""
-    key = next((k for k in agreement if k.startswith("largest")), None)
+    key = next((key for key in agreement if key.startswith("largest")), None)
     if key is None:
         return []
     scale = scale or ("relative" if "relative" in key else "absolute")
-    return several(agreement[key], peer, scale, over or counts(agreement), what)
-
-
-def several(
-    found: Any, peer: str, scale: str, over: str, what: str = "result"
-) -> list[Difference]:
-    """Return the differences of a table by name, or of a single number."""
+    found = agreement[key]
     named = found if isinstance(found, Mapping) else {what: found}
     return [
-        Difference(name.replace("_", " "), peer, value, scale, over)
+        Difference(
+            name.replace("_", " "), peer, value, over or counts(agreement), scale
+        )
         for name, value in named.items()
     ]
 
 
 def counts(agreement: Results) -> str:
     """Return what stands beside a difference as "100 processes, 40 states"."""
-    found = [
-        f"{value} {name}" if isinstance(value, int) else "; ".join(value)
-        for name, value in agreement.items()
-        if isinstance(value, int)
-        or (isinstance(value, list) and all(isinstance(v, str) for v in value))
-    ]
-    return ", ".join(found)
+    found = {name: n for name, n in agreement.items() if isinstance(n, int)}
+    return ", ".join(f"{n} {name}" for name, n in found.items())
 
 
 def reads(lesson: str) -> Callable[[Callable[[Results], Compared]], Any]:
@@ -159,22 +146,15 @@ def reads(lesson: str) -> Callable[[Callable[[Results], Compared]], Any]:
 
 @reads("value_alignment/constrained_optimum")
 def _(r: Results) -> Compared:
-    found, over = r["agreement"]["largest difference"], f"{r['agreement']['processes']}"
-    over += " random processes"
-    return Compared(
-        speeds(r["speed"]),
-        [
-            Difference("value", "cvxpy", found["cvxpy"], "absolute", over),
-            Difference("multiplier", "cvxpy", found["multiplier"], "absolute", over),
-            Difference(
-                "least of the dual",
-                "scipy.optimize.minimize_scalar",
-                found["dual"],
-                "absolute",
-                over,
-            ),
-        ],
-    )
+    found = r["agreement"]["largest difference"]
+    over = f"{r['agreement']['processes']} random processes"
+    dual = "scipy.optimize.minimize_scalar"
+    rows = [
+        Difference("value", "cvxpy", found["cvxpy"], over),
+        Difference("multiplier", "cvxpy", found["multiplier"], over),
+        Difference("least of the dual", dual, found["dual"], over),
+    ]
+    return Compared(speeds(r["speed"]), rows)
 
 
 @reads("value_alignment/constrained_reinforcement_learning")
@@ -187,60 +167,44 @@ def _(r: Results) -> Compared:
     found = Compared()
     for row in r["trl"]["rows"]:
         work = f"{row['loss']} loss, {row['pairs']} pairs of {row['tokens']} tokens"
-        found.speed.append(timed(work, "TRL", row["ratio"], row["ms"]))
         over, largest = f"{row['batches']} random batches", row["largest difference"]
-        found.differences.append(Difference(work, "TRL", largest, "relative", over))
+        found.speed.append(timed(work, "TRL", row["ratio"], row["ms"]))
+        found.differences.append(Difference(work, "TRL", largest, over, "relative"))
     return found
 
 
 @reads("value_alignment/empowerment")
 def _(r: Results) -> Compared:
-    agreement = r["agreement"]
-    shapes = ", ".join(f"{n} by {m}" for n, m in agreement["shapes"])
-    over = f"{agreement['seeds']} random channels each of {shapes}"
-    rows = [
-        Difference("capacity", "cvxpy", agreement["largest difference"], "bits", over),
-    ]
-    for name, largest in r["closed forms"].items():
-        over = "99 probabilities"
-        rows.append(Difference(f"{name} channel", "its formula", largest, "bits", over))
+    n, key = r["agreement"], "largest difference"
+    shapes = ", ".join(f"{rows} by {columns}" for rows, columns in n["shapes"])
+    over = f"{n['seeds']} random channels each of {shapes}"
+    rows = [Difference("capacity", "cvxpy", n[key], over, "bits")]
+    for name, value in r["closed forms"].items():
+        what, over = f"{name} channel", "99 probabilities"
+        rows.append(Difference(what, "its formula", value, over, "bits"))
     for row in r["certain"]:
-        over = f"{row['states']} states, up to {row['steps']} steps"
-        largest = row["largest difference"]
-        rows.append(
-            Difference(row["map"], "the count of states", largest, "bits", over)
-        )
+        what, over = row["map"], f"{row['states']} states, up to {row['steps']} steps"
+        rows.append(Difference(what, "the count of states", row[key], over, "bits"))
     return Compared(speeds(r["speed"]), rows)
 
 
 @reads("value_alignment/intrinsic_motivation")
 def _(r: Results) -> Compared:
-    found = {
-        name: ("torch.distributions" if "torch" in name else "stable-baselines3", value)
-        for name, value in r["agreement"]["largest difference"].items()
-    }
-    over = {
-        "information gain, torch": "200 tables of counts, 8 outcomes each",
-        "discounted sums": "200 steps of 8 copies",
-    }
+    found, peer = r["agreement"]["largest difference"], "stable-baselines3"
+    gain, sums = found["information gain, torch"], found["discounted sums"]
+    tables = "200 tables of counts, 8 outcomes each"
     rows = [
-        Difference(
-            name.removesuffix(", torch"),
-            peer,
-            value,
-            "absolute",
-            over.get(name, "50 batches"),
-        )
-        for name, (peer, value) in found.items()
+        Difference("information gain", "torch.distributions", gain, tables),
+        Difference("mean", peer, found["mean"], "50 batches"),
+        Difference("variance", peer, found["variance"], "50 batches"),
+        Difference("discounted sums", peer, sums, "200 steps of 8 copies"),
     ]
     return Compared(speeds(r["speed"]), rows)
 
 
 @reads("value_alignment/kl_estimators")
 def _(r: Results) -> Compared:
-    n = r["agreement"]
-    over = f"{n['batches']} batches of {n['strings']} strings of {n['letters']} letters"
-    return common(r, "TRL", over=over)
+    return common(r, "TRL")
 
 
 @reads("value_alignment/optimistic_exploration")
@@ -250,23 +214,14 @@ def _(r: Results) -> Compared:
 
 @reads("value_alignment/policy_gradient")
 def _(r: Results) -> Compared:
-    steps = r["peer"]["steps per CPU second"]
-    rows = []
+    steps, peer, rows = r["peer"]["steps per CPU second"], "Stable-Baselines3", []
     for kind in ("separate copies", "vectorised"):
         ours, theirs = steps[f"ours, {kind}"], steps[f"theirs, {kind}"]
-        rows.append(
-            Speed(
-                f"training on CartPole, {kind}, CPU seconds per step",
-                "Stable-Baselines3",
-                median(ours) / median(theirs),
-                min(ours) / max(theirs),
-                max(ours) / min(theirs),
-            )
-        )
-    said = differences(
-        r["agreement"], "Stable-Baselines3", "absolute, float32", what="advantages"
-    )
-    return Compared(rows, said)
+        work, ratio = f"a step on CartPole, {kind}", median(ours) / median(theirs)
+        ends = min(ours) / max(theirs), max(ours) / min(theirs)
+        rows.append(Speed(work, peer, ratio, *ends))
+    said = {"scale": "absolute, float32", "what": "advantages"}
+    return Compared(rows, differences(r["agreement"], peer, **said))
 
 
 @reads("value_alignment/preference_aggregation")
@@ -276,22 +231,15 @@ def _(r: Results) -> Compared:
 
 @reads("value_alignment/preference_learning")
 def _(r: Results) -> Compared:
-    rows, loss = r["scores"]["rows"], r["loss"]
-    name = f"loss and gradient, {loss['pairs']} pairs of {loss['steps']} steps"
+    scores, loss, key = r["scores"]["rows"], r["loss"], "largest difference"
+    rows = [Difference("scores", s["peer"], s[key], s["name"]) for s in scores]
     peer = "imitation.CrossEntropyRewardLoss"
-    found = [
-        Difference(
-            "scores", row["peer"], row["largest difference"], "absolute", row["name"]
-        )
-        for row in rows
-    ]
-    found += [
-        Difference(what, peer, loss[f"difference of the {what}"], "float32", name)
-        for what in ("loss", "gradient")
-    ]
-    return Compared(
-        [*speeds(rows), timed(name, peer, loss["ratio"], loss["ms"])], found
-    )
+    over = f"{loss['pairs']} pairs of {loss['steps']} steps"
+    for what in ("loss", "gradient"):
+        value, scale = loss[f"difference of the {what}"], "absolute, float32"
+        rows.append(Difference(what, peer, value, over, scale))
+    one = timed(f"loss and gradient, {over}", peer, loss["ratio"], loss["ms"])
+    return Compared([*speeds(scores), one], rows)
 
 
 @reads("value_alignment/reward_equivalence")
@@ -303,27 +251,24 @@ def _(r: Results) -> Compared:
 @reads("value_alignment/reward_shaping")
 def _(r: Results) -> Compared:
     processes, twin = r["agreement"]["processes"], r["imitation"]
-    over = f"{processes} random processes, plain and shaped"
-    asserted = Difference("optimal policy", "cvxpy", None, "equal", over)
-    over = f"{twin['transitions']} transitions"
-    paid = twin["largest difference"]
-    shaped = Difference("shaped rewards", "imitation", paid, "absolute", over)
-    return Compared(speeds(r["speed"]), [asserted, shaped])
+    plain = f"{processes} random processes, plain and shaped"
+    paid, over = twin["largest difference"], f"{twin['transitions']} transitions"
+    rows = [
+        Difference("optimal policy", "cvxpy", None, plain, "equal"),
+        Difference("shaped rewards", "imitation", paid, over),
+    ]
+    return Compared(speeds(r["speed"]), rows)
 
 
 @reads("value_alignment/rlhf")
 def _(r: Results) -> Compared:
-    peer = r["peer"]
-    pairs = zip(peer["distances"]["ours"], peer["distances"]["theirs"], strict=True)
-    far = Difference(
-        "distance of the trained policy from the Gibbs policy",
-        "TRL's RLOOTrainer",
-        max(abs(ours - theirs) for ours, theirs in pairs),
-        "total variation",
-        f"{peer['seeds']} seeds of {peer['steps']} steps",
-    )
-    work = "40 steps of 128 strings"
-    row = timed(work, "TRL's RLOOTrainer", peer["ratio"], peer["ms"])
+    n, peer = r["peer"], "TRL's RLOOTrainer"
+    pairs = zip(n["distances"]["ours"], n["distances"]["theirs"], strict=True)
+    largest = max(abs(ours - theirs) for ours, theirs in pairs)
+    what = "distance of the trained policy from the Gibbs policy"
+    over = f"{n['seeds']} seeds of {n['steps']} steps"
+    far = Difference(what, peer, largest, over, "total variation")
+    row = timed("40 steps of 128 strings", peer, n["ratio"], n["ms"])
     return Compared([row], [far])
 
 
@@ -339,16 +284,11 @@ def _(r: Results) -> Compared:
 
 @reads("safety/adversarial_examples")
 def _(r: Results) -> Compared:
-    rows = [
-        Difference(
-            f"{row['attack']}, {row['net']}",
-            row["peer"],
-            row["difference"],
-            "pixel or length",
-            "64 images",
-        )
-        for row in r["agreement"]
-    ]
+    rows = []
+    for row in r["agreement"]:
+        what, largest = f"{row['attack']}, {row['net']}", row["difference"]
+        scale = "length" if "length" in what else "pixel"
+        rows.append(Difference(what, row["peer"], largest, "64 images", scale))
     # What keeping the best point costs is no peer's time.
     others = [row for row in r["speed"] if not row["peer"].startswith("ours")]
     return Compared(speeds(others), rows)
@@ -356,174 +296,102 @@ def _(r: Results) -> Compared:
 
 @reads("safety/adversarial_training")
 def _(r: Results) -> Compared:
-    rows = [
-        Difference(what, peer, value, "relative", "one batch")
-        for (what, peer), value in (
-            (name.split(", ", 1), value)
-            for name, value in r["agreement"]["largest relative difference"].items()
-        )
-    ]
+    rows = []
+    for name, value in r["agreement"]["largest relative difference"].items():
+        what, peer = name.split(", ")
+        over = "gradient of one batch"
+        rows.append(Difference(what, peer, value, over, "relative"))
     return Compared(speeds(r["speed"]), rows)
 
 
 @reads("safety/distributionally_robust_optimization")
 def _(r: Results) -> Compared:
-    rows = [
-        Difference(
-            f"{row['set']}, {what}",
-            "cvxpy, Clarabel",
-            row[what],
-            "absolute",
-            f"{row['samples']} problems" + ", those without ties" * (what == "weights"),
-        )
-        for row in r["agreement"]["rows"]
-        for what in ("value", "weights")
-        if what in row
-    ]
+    rows = []
+    for row in r["agreement"]["rows"]:
+        for what in ("value", "weights"):
+            over = f"{row['samples']} problems"
+            over += ", those without ties" * (what == "weights")
+            if what in row:
+                name = f"{row['set']}, {what}"
+                rows.append(Difference(name, "cvxpy, Clarabel", row[what], over))
     return Compared(speeds(r["speed"]), rows)
 
 
 @reads("safety/fault_trees")
 def _(r: Results) -> Compared:
-    summed, drawn = r["enumeration"], r["simulation"]
-    rows = [
-        Difference(
-            "top event",
-            "sum over all states, NumPy",
-            summed["largest relative difference"],
-            "relative",
-            f"{summed['trees']} random trees",
-        )
-    ]
-    rows += [
-        Difference(
-            name,
-            "published value",
-            abs(row["ours"] / row["published"] - 1),
-            "relative",
-            "one tree",
-        )
-        for name, row in r["published"].items()
-    ]
-    rows.append(
-        Difference(
-            "perception stack",
-            "OpenTURNS, sampled",
-            abs(drawn["simulated"] - drawn["exact"]) / drawn["standard error"],
-            "standard errors of the sample",
-            f"{drawn['samples']} samples",
-        )
+    added, drawn = r["enumeration"], r["simulation"]
+    largest, over = (
+        added["largest relative difference"],
+        f"{added['trees']} random trees",
     )
+    by = "sum over all states, NumPy"
+    rows = [Difference("top event", by, largest, over, "relative")]
+    for name, row in r["published"].items():
+        gap = abs(row["ours"] / row["published"] - 1)
+        rows.append(Difference(name, "published value", gap, "one tree", "relative"))
+    gap = abs(drawn["simulated"] - drawn["exact"]) / drawn["standard error"]
+    over, scale = f"{drawn['samples']} samples", "standard errors of the sample"
+    rows.append(Difference("perception stack", "OpenTURNS", gap, over, scale))
     return Compared(speeds(r["speed"]), rows)
 
 
 @reads("safety/generative_adversarial_networks")
 def _(r: Results) -> Compared:
-    found = r["agreement"]
+    n, entropy = r["agreement"], "torch, binary cross-entropy"
+    root, frechet = "scipy.linalg.sqrtm", n["frechet, relative"]
+    weights, five = "weights after five steps", n["five steps"]
     rows = [
-        Difference(
-            "losses",
-            "torch, binary cross-entropy",
-            found["losses"],
-            "absolute",
-            "1000 random logits",
-        ),
-        Difference(
-            "Fréchet distance",
-            "scipy.linalg.sqrtm",
-            found["frechet, relative"],
-            "relative",
-            "pixels and features",
-        ),
-        Difference(
-            "weights after five steps",
-            "plain PyTorch loop",
-            found["five steps"],
-            "absolute",
-            "one seed",
-        ),
+        Difference("losses", entropy, n["losses"], "1000 random logits"),
+        Difference("Fréchet distance", root, frechet, "pixels, features", "relative"),
+        Difference(weights, "plain PyTorch loop", five, "one seed"),
     ]
     return Compared(speeds(r["speed"]), rows)
 
 
 @reads("safety/generative_adversarial_training")
 def _(r: Results) -> Compared:
-    found, time = r["agreement"], r["time"]
-    peer = "plain PyTorch program"
-    rows = [
-        Difference(name, peer, value, "absolute", "all weights")
-        for name, value in found.items()
-        if name != "fgsm"
-    ]
-    rows += [
-        Difference("FGSM", library, value, "pixel", "all test images")
-        for library, value in found["fgsm"].items()
-    ]
+    rows, time, peer = [], r["time"], "plain PyTorch program"
+    for name, value in r["agreement"].items():
+        if name != "fgsm":
+            rows.append(Difference(name, peer, value, "all weights"))
+    for library, value in r["agreement"]["fgsm"].items():
+        rows.append(Difference("FGSM", library, value, "all test images", "pixel"))
     ratio, same = time["plain program over ours"], time["ms"]["same work"]
     return Compared([timed("two epochs of an attacker", peer, ratio, same)], rows)
 
 
 @reads("safety/group_robustness")
 def _(r: Results) -> Compared:
-    apart = abs(r["convex"]["excess"])
-    over = "the linear model of one data set"
-    row = Difference("loss of the worst group", "cvxpy, Clarabel", apart, "nats", over)
+    gap, over = abs(r["convex"]["excess"]), "the linear model of one data set"
+    row = Difference("loss of the worst group", "cvxpy, Clarabel", gap, over, "nats")
     return Compared(speeds(r["speed"]), [row])
 
 
 @reads("safety/rare_events")
 def _(r: Results) -> Compared:
-    rows, found = [], []
+    rows, apart, peer = [], [], "OpenTURNS, subset sampling"
     for row in r["speed"]:
-        for key, ours in (("one run", "ours"), ("twenty runs", "twenty")):
-            work = f"{row['name']}, {key}"
-            spread = spread_of(row["ms"], ours, 20 if ours == "twenty" else 1)
-            rows.append(Speed(work, "OpenTURNS, subset sampling", row[key], *spread))
+        for key, ours, runs in (("one run", "ours", 1), ("twenty runs", "twenty", 20)):
+            ends = spread(row["ms"][ours], row["ms"]["peer"], runs)
+            rows.append(Speed(f"{row['name']}, {key}", peer, row[key], *ends))
     for row in r["problems"]:
-        ours, theirs = (sum(row[who]) / len(row[who]) for who in ("ours", "openturns"))
-        found.append(
-            Difference(
-                f"{row['name']}, mean estimate",
-                "OpenTURNS, subset sampling",
-                abs(ours - theirs) / row["truth"],
-                "of the true probability",
-                f"{len(row['ours'])} runs each",
-            )
-        )
-    return Compared(rows, found)
-
-
-def spread_of(times: Results, ours: str, runs: int) -> tuple[float, float]:
-    """Return the least and the largest ratio of so many runs of the peer to one of ours."""
-    mine, theirs = times[ours], times["peer"]
-    return runs * theirs["low"] / mine["high"], runs * theirs["high"] / mine["low"]
+        gap = abs(mean(row["ours"]) - mean(row["openturns"])) / row["truth"]
+        what, over = f"{row['name']}, mean estimate", f"{len(row['ours'])} runs each"
+        apart.append(Difference(what, peer, gap, over, "of the true probability"))
+    return Compared(rows, apart)
 
 
 @reads("safety/risk_assessment")
 def _(r: Results) -> Compared:
     fit, program = r["fit"], r["portfolio"]
     samples = f"{fit['samples']} samples"
+    what, below = "likelihood above the book's", "peer's likelihood above ours, at most"
+    rows = [Difference(what, "scipy and OpenTURNS", fit[below], samples)]
     shapes = fit["largest difference of regular shapes, 100 or 1000 excesses"]
-    rows = [
-        Difference(
-            "likelihood of the peer above the book's",
-            "scipy and OpenTURNS",
-            fit["peer's likelihood above ours, at most"],
-            "absolute",
-            samples,
-        ),
-        *(
-            Difference("shape", peer, value, "absolute", f"{samples}, regular fits")
-            for peer, value in shapes.items()
-        ),
-        Difference(
-            "least CVaR",
-            "cvxpy",
-            program["largest difference"],
-            "absolute",
-            f"{program['problems']} portfolios",
-        ),
-    ]
+    for peer, value in shapes.items():
+        rows.append(Difference("shape", peer, value, f"{samples}, regular fits"))
+    largest, over = program["largest difference"], f"{program['problems']} portfolios"
+    rows.append(Difference("least CVaR", "cvxpy", largest, over))
     return Compared(speeds(r["speed"]), rows)
 
 
@@ -534,36 +402,28 @@ def _(r: Results) -> Compared:
 
 @reads("safety/robustness_evaluation")
 def _(r: Results) -> Compared:
+    rows, apart = [], []
     times = {row["attack"]: row["ms"] for row in r["speed"] if "ms" in row}
-    rows = [
-        timed(row["attack"], row["peer"], row["ratio"], times[row["attack"]])
-        for row in r["speed"]
-    ]
-    found = [
-        Difference(
-            f"APGD, {row['loss']}",
-            "torchattacks",
-            row["largest difference"],
-            "pixel",
-            f"{row['equal']} of {row['images']} images, where both end at one point",
-        )
-        for row in r["agreement"]
-    ]
-    return Compared(rows, found)
+    for row in r["speed"]:
+        attack = row["attack"]
+        rows.append(timed(attack, row["peer"], row["ratio"], times[attack]))
+    for row in r["agreement"]:
+        what, largest = f"APGD, {row['loss']}", row["largest difference"]
+        over = f"{row['equal']} of {row['images']} images, where both end at one point"
+        apart.append(Difference(what, "torchattacks", largest, over, "pixel"))
+    return Compared(rows, apart)
 
 
 @reads("safety/sharpness_aware_minimization")
 def _(r: Results) -> Compared:
-    speed = r["speed"]
-    rows = [
-        timed("training step", f"{name}, in plain PyTorch", ratio, speed["ms"])
-        for name, ratio in speed["ratio"].items()
-        if name != "ours"
-    ]
-    said = several(
-        r["agreement"], "plain PyTorch", "absolute", "all weights after 50 steps"
-    )
-    return Compared(rows, said)
+    speed, rows = r["speed"], []
+    for name, ratio in speed["ratio"].items():
+        if name != "ours":
+            peer = f"a step in PyTorch, {name}"
+            rows.append(timed("training step", peer, ratio, speed["ms"]))
+    over = "all weights after 50 steps"
+    found = r["agreement"].items()
+    return Compared(rows, [Difference(k, "plain PyTorch", v, over) for k, v in found])
 
 
 # --- robustness -------------------------------------------------------------------
@@ -571,46 +431,35 @@ def _(r: Results) -> Compared:
 
 @reads("robustness/anomaly_detection")
 def _(r: Results) -> Compared:
-    rows, found = [], []
+    rows, apart, peer = [], [], "scikit-learn"
     for name, row in r["speed"].items():
         if "times_faster" in row:
-            rows.append(timed(name, "scikit-learn", row["times_faster"], row["ms"]))
+            rows.append(timed(name, peer, row["times_faster"], row["ms"]))
         else:
-            work = f"{name}, fit and score"
-            both = row["fit_and_score_times_faster"]
-            rows.append(Speed(work, "scikit-learn", both, *both_parts(row["ms"])))
+            ratio = row["fit_and_score_times_faster"]
+            ends = spread(together(row["ms"], ""), together(row["ms"], " sklearn"))
+            rows.append(Speed(f"{name}, fit and score", peer, ratio, *ends))
     for name, ways in r["agreement"].items():
         meant = name.startswith(("equal rows", "digits"))
         for way in ("kd_tree", "brute"):
-            peer, largest = f"scikit-learn, {way}", ways[way]["factor"]
-            what = "local outlier factor"
-            found.append(Difference(what, peer, largest, "relative", name, meant))
-    return Compared(rows, found)
+            largest, by = ways[way]["factor"], f"{peer}, {way}"
+            row = Difference("outlier factor", by, largest, name, "relative", meant)
+            apart.append(row)
+    return Compared(rows, apart)
 
 
-def both_parts(times: Results) -> tuple[float, float]:
-    """Return the least and the largest ratio of fitting and scoring together."""
-    low, high = (
-        {who: times[f"fit{who}"][end] + times[f"score{who}"][end] for who in WHO}
-        for end in ("low", "high")
-    )
-    return low[" sklearn"] / high[""], high[" sklearn"] / low[""]
-
-
-WHO = ("", " sklearn")
+def together(times: Results, who: str) -> dict[str, float]:
+    """Return the shortest and longest time to fit and score."""
+    fit, score = times[f"fit{who}"], times[f"score{who}"]
+    return {end: fit[end] + score[end] for end in ("low", "high")}
 
 
 @reads("robustness/calibrated_alarms")
 def _(r: Results) -> Compared:
-    rows = [
-        timed(
-            f"{name.replace('_', ' ')}, {row['rows']} scores",
-            "scikit-learn",
-            row["times_faster"],
-            row["ms"],
-        )
-        for name, row in r["speed"].items()
-    ]
+    rows = []
+    for name, row in r["speed"].items():
+        work = f"{name.replace('_', ' ')}, {row['rows']} scores"
+        rows.append(timed(work, "scikit-learn", row["times_faster"], row["ms"]))
     return Compared(rows, differences(r["agreement"], "scikit-learn"))
 
 
@@ -621,174 +470,133 @@ def _(r: Results) -> Compared:
 
 @reads("robustness/error_correction")
 def _(r: Results) -> Compared:
-    times, ratios = r["speed"]["times_ms"], r["speed"]["ratios"]
+    times, ratios, crc = r["speed"]["times_ms"], r["speed"]["ratios"], r["crc32"]
+    hamming, check = ratios["hamming_galois_over_ours"], ratios["crc32_zlib_over_ours"]
+    words, ours = "Hamming (7, 4), 2000 words", "hamming_decode_ours_2000_words"
     rows = [
-        timed(work, peer, ratios[ratio], times, ours)
-        for work, peer, ratio, ours in (
-            (
-                "Hamming (7, 4), 2000 words",
-                "galois",
-                "hamming_galois_over_ours",
-                "hamming_decode_ours_2000_words",
-            ),
-            ("CRC-32 of 1 MB", "zlib", "crc32_zlib_over_ours", "crc32_ours_1_MB"),
-        )
+        timed(words, "galois", hamming, times, ours),
+        timed("CRC-32 of 1 MB", "zlib", check, times, "crc32_ours_1_MB"),
     ]
-    found = [
-        Difference(
-            f"code words, BCH {row['code']}",
-            "galois",
-            row["bits_that_differ"],
-            "bits that differ",
-            f"{row['words']} words",
-        )
-        for row in r["linear_codes"]
-    ]
-    crc = r["crc32"]
-    found.append(
-        Difference(
-            "CRC-32",
-            "zlib",
-            crc["sums_that_differ"],
-            "sums that differ",
-            f"{crc['messages']} messages of {crc['lengths']}",
-        )
+    apart = []
+    for row in r["linear_codes"]:
+        what, over = f"code words, BCH {row['code']}", f"{row['words']} words"
+        bits = row["bits_that_differ"]
+        apart.append(Difference(what, "galois", bits, over, "bits that differ"))
+    over, sums = (
+        f"{crc['messages']} messages of {crc['lengths']}",
+        crc["sums_that_differ"],
     )
-    return Compared(rows, found)
+    apart.append(Difference("CRC-32", "zlib", sums, over, "sums that differ"))
+    return Compared(rows, apart)
 
 
 @reads("robustness/fault_tolerance")
 def _(r: Results) -> Compared:
-    problems = [r["machine"], *r["random"], *r["slow"]]
-    rows = []
-    for problem in problems:
+    rows, n = [], r["agreement"]
+    for problem in (r["machine"], *r["random"], *r["slow"]):
         for method, ratio in problem["ratios"].items():
             kind, _, best = method.partition(",")
             if best and ratio == problem["ratios"][kind]:
                 continue  # its best solver is the one above
-            work = f"{problem['name']}: {kind}"
+            work, ours = f"{problem['name']}: {kind}", f"ours, {kind}"
             peer = "QuantEcon's best solver" if best else "QuantEcon"
-            rows.append(timed(work, peer, ratio, problem["solvers"], f"ours, {kind}"))
-    n = r["agreement"]
+            rows.append(timed(work, peer, ratio, problem["solvers"], ours))
     over = f"{n['processes']} processes of {n['states']} states"
-    found = [
-        Difference("value of policy iteration", peer, value, "absolute", over)
-        for peer, value in n["largest difference"].items()
-    ]
-    return Compared(rows, found)
+    found, what = n["largest difference"].items(), "value of policy iteration"
+    return Compared(rows, [Difference(what, peer, v, over) for peer, v in found])
 
 
 @reads("robustness/iterative_decoding")
 def _(r: Results) -> Compared:
-    rows = []
+    rows, apart = [], []
     for name, row in r["speed"].items():
-        for key, ours, how in (
+        for ratio, ours, how in (
             ("ldpc_over_ours", "ours", "graph built once"),
             ("ldpc_over_ours_with_building", "ours_with_building", "graph built anew"),
         ):
-            work = f"{name}, {how}"
-            rows.append(timed(work, "ldpc", row[key], row["times_ms"], ours))
-    found = [
-        Difference(
-            f"{row['n']} bits, crossover {row['crossover']}",
-            "ldpc",
-            1 - row["identical_blocks"],
-            "share of blocks decoded otherwise",
-            f"{row['blocks']} blocks, {row['codes']} codes",
+            times = row["times_ms"]
+            rows.append(timed(f"{name}, {how}", "ldpc", row[ratio], times, ours))
+    for row in r["agreement_with_ldpc"]:
+        what = (
+            f"blocks decoded otherwise, {row['n']} bits, crossover {row['crossover']}"
         )
-        for row in r["agreement_with_ldpc"]
-    ]
-    return Compared(rows, found)
+        over, share = (
+            f"{row['blocks']} blocks, {row['codes']} codes",
+            row["identical_blocks"],
+        )
+        apart.append(Difference(what, "ldpc", 1 - share, over, "share"))
+    return Compared(rows, apart)
 
 
 @reads("robustness/output_codes")
 def _(r: Results) -> Compared:
-    times, n = r["speed"]["times_ms"], r["agreement"]
-    rows = [
-        timed(work, "scikit-learn", ratio, times, f"{work}_ours")
-        for work, ratio in r["speed"]["sklearn_over_ours"].items()
-    ]
-    over = f"{n['decisions']} decisions without a tie"
-    found = Difference(
-        "decisions", "scikit-learn", n["decisions_that_differ"], "that differ", over
-    )
-    return Compared(rows, [found])
+    rows, times, n = [], r["speed"]["times_ms"], r["agreement"]
+    for work, ratio in r["speed"]["sklearn_over_ours"].items():
+        rows.append(timed(work, "scikit-learn", ratio, times, f"{work}_ours"))
+    over, differ = f"{n['decisions']} without a tie", n["decisions_that_differ"]
+    row = Difference("decisions", "scikit-learn", differ, over, "that differ")
+    return Compared(rows, [row])
 
 
 @reads("robustness/reconstruction_error")
 def _(r: Results) -> Compared:
-    said = {"over": f"{', '.join(map(str, r['agreement']['components']))} components"}
-    said |= {"scale": "relative", "what": "error of the plane"}
-    return common(r, "scikit-learn", **said)
+    over = f"{', '.join(map(str, r['agreement']['components']))} components"
+    what = "error of the plane"
+    return common(r, "scikit-learn", over=over, scale="relative", what=what)
 
 
 @reads("robustness/redundancy")
 def _(r: Results) -> Compared:
-    systems = ", ".join(f"{k} of {n}" for k, n in r["agreement"]["systems"])
-    over = f"{systems}; {r['agreement']['values of r']} values of r"
-    largest, chains = r["agreement"]["largest difference"], r["elimination"]
+    n, chains = r["agreement"], r["elimination"]
+    systems = ", ".join(f"{k} of {many}" for k, many in n["systems"])
+    over, gap = f"{systems}; {n['values of r']} values of r", n["largest difference"]
+    life = chains["largest error"]["elimination"]
+    many = f"{chains['chains']} chains of {chains['states']} states"
     rows = [
-        Difference("reliability", "scipy.stats.binom", largest, "relative", over),
-        Difference(
-            "mean life",
-            "mpmath, 60 digits",
-            chains["largest error"]["elimination"],
-            "relative",
-            f"{chains['chains']} chains of {chains['states']} states",
-        ),
+        Difference("reliability", "scipy.stats.binom", gap, over, "relative"),
+        Difference("mean life", "mpmath, 60 digits", life, many, "relative"),
     ]
     return Compared(speeds(r["speed"]), rows)
 
 
 @reads("robustness/reed_solomon")
 def _(r: Results) -> Compared:
-    times, rows = r["speed"]["times_ms"], []
+    rows, apart, times = [], [], r["speed"]["times_ms"]
     for name, ratio in r["speed"]["ratios"].items():
-        verb, *middle = name.removesuffix("_over_ours").split("_")
-        peer, one = middle[-1], "one" in middle
-        work = f"{verb} {'one word' if one else '1000 words'}"
-        ours = f"{verb}_ours_1_word" if one else f"{verb}_ours"
-        rows.append(timed(work, peer, ratio, times, ours))
-        if rows[-1].low is None:  # timed on ten words, and the ratio is of a thousand
-            mine, theirs = times[ours], times[f"{verb}_{peer}_10_words"]
-            low, high = (
-                100 * theirs[a] / mine[b] for a, b in (("low", "high"), ("high", "low"))
-            )
-            rows[-1] = Speed(work, peer, ratio, low, high)
-    found = [
-        Difference(
-            f"{row['code']}, {what}",
-            "galois and reedsolo",
-            row[f"{what}_that_differ"],
-            "that differ",
-            f"{row['words']} words",
-        )
-        for row in r["code_words"]
-        for what in ("symbols", "corrections")
-    ]
-    return Compared(rows, found)
+        verb, *one, peer = name.removesuffix("_over_ours").split("_")
+        if one:
+            ours, theirs, words = f"{verb}_ours_1_word", f"{verb}_{peer}_1_word", 1
+        else:
+            ours, theirs, words = f"{verb}_ours", f"{verb}_{peer}", 1000
+        runs = 1 if theirs in times else 100  # it was timed on ten words of a thousand
+        mine, other = times[ours], times.get(theirs) or times[f"{theirs}_10_words"]
+        work = f"{verb} {words} word{'s' * (words > 1)}"
+        rows.append(Speed(work, peer, ratio, *spread(mine, other, runs)))
+    for row in r["code_words"]:
+        for what in ("symbols", "corrections"):
+            name, over = f"{row['code']}, {what}", f"{row['words']} words"
+            differ, peer = row[f"{what}_that_differ"], "galois and reedsolo"
+            apart.append(Difference(name, peer, differ, over, "that differ"))
+    return Compared(rows, apart)
 
 
 @reads("robustness/robust_planning")
 def _(r: Results) -> Compared:
-    rows, found = [], []
+    rows, apart = [], []
     for key, name, peer in (
         ("l1_against_linear_program", "L1", "scipy, HiGHS"),
         ("kl_against_conic_program", "entropy", "cvxpy, Clarabel"),
         ("interval_against_linear_program", "intervals", "scipy, HiGHS"),
     ):
-        part = r[key]
-        for size in (k for k in part if k.startswith("n=")):
-            for ratio, ours in (
-                ("ratio_one_row", "ours, one row"),
-                ("ratio_20_rows", "ours, 20 rows"),
-            ):
-                if ratio in part[size]:
-                    work = f"{name}, {size[2:]} states{ours.removeprefix('ours')}"
-                    value, ms = part[size][ratio], part[size]["ms"]
-                    rows.append(timed(work, peer, value, ms, ours))
-        largest, over = part["largest_difference"], f"{part['rows']} rows"
-        found.append(Difference(f"worst row, {name}", peer, largest, "absolute", over))
+        largest, over = r[key]["largest_difference"], f"{r[key]['rows']} rows"
+        apart.append(Difference(f"worst row, {name}", peer, largest, over))
+        for size, part in r[key].items():
+            for many in ("one row", "20 rows"):
+                ratio = f"ratio_{many.replace(' ', '_')}"
+                if size.startswith("n=") and ratio in part:
+                    work = f"{name}, {size[2:]} states, {many}"
+                    ours = f"ours, {many}"
+                    rows.append(timed(work, peer, part[ratio], part["ms"], ours))
     for name, solver in r["robust_solver_against_sweeps"].items():
         for ratio, peer in (
             ("ratio_to_sweeps", "sweeps to the largest change"),
@@ -796,29 +604,25 @@ def _(r: Results) -> Compared:
             ("ratio_at_equal_gap", "centred sweeps to the book's gap"),
         ):
             rows.append(timed(name, peer, solver[ratio], solver["ms"]))
-    return Compared(rows, found)
+    return Compared(rows, apart)
 
 
 @reads("robustness/shielding")
 def _(r: Results) -> Compared:
-    storm, rows, found = r["storm"], [], []
+    storm, rows = r["storm"], []
     sets, exact = storm["safe_sets"], storm["harm_exact"]
-    over = f"{sets['problems']} random processes"
-    found = [
-        Difference("safe states", "Storm", None, "equal", over),
-        Difference(
-            "harm",
-            "Storm, exact fractions",
-            exact["largest_difference"],
-            "absolute",
-            f"{exact['chains']} policies",
-        ),
+    over, gap = f"{sets['problems']} random processes", exact["largest_difference"]
+    chains, fractions = f"{exact['chains']} policies", "Storm, exact fractions"
+    apart = [
+        Difference("safe states", "Storm", None, over, "equal"),
+        Difference("harm", fractions, gap, chains),
     ]
     for lake in storm["timing"]:
         for name, row in lake["work"].items():
-            work = f"{lake['states']} fields, {name}"
-            rows.append(Speed(work, "Storm", row["ratio"]))
-    return Compared(rows, found)
+            rows.append(
+                Speed(f"{lake['states']} fields, {name}", "Storm", row["ratio"])
+            )
+    return Compared(rows, apart)
 
 
 # --- explainability ---------------------------------------------------------------
@@ -826,57 +630,43 @@ def _(r: Results) -> Compared:
 
 @reads("explainability/activation_patching")
 def _(r: Results) -> Compared:
-    rows = [
-        Difference(
-            f"{name.removesuffix(', relative')}, {kind}",
-            "TransformerLens",
-            value,
-            "relative" if "relative" in name else "absolute",
-            "64 sequences, each head" if "logits" in name else "the whole map",
-        )
-        for kind in ("float32", "float64")
-        for name, value in r["agreement"][kind].items()
-    ]
+    rows = []
+    for kind in ("float32", "float64"):
+        for name, value in r["agreement"][kind].items():
+            what, _, scale = name.partition(", ")
+            over = "64 sequences" if scale else "the whole map"
+            scale = f"{scale or 'absolute'}, {kind}"
+            rows.append(Difference(what, "TransformerLens", value, over, scale))
     return Compared(speeds(r["speed"]), rows)
 
 
 @reads("explainability/additive_models")
 def _(r: Results) -> Compared:
     n = r["agreement"]
-    far = Difference(
-        "curves",
-        "InterpretML",
+    gap, over = (
         max(n["distance"]["each other"]),
-        "root mean square",
         f"{n['seeds']} seeds of {n['rows']} rows",
     )
+    far = Difference("curves", "InterpretML", gap, over, "root mean square")
     return Compared(speeds(r["speed"]), [far])
 
 
 @reads("explainability/counterfactual_explanations")
 def _(r: Results) -> Compared:
-    n = r["agreement"]
+    n, rows = r["agreement"], []
     over = f"{n['models']} models of {n['features']} features"
-    peer = {"2": "scipy.optimize.minimize, SLSQP"}
-    rows = [
-        Difference(
-            f"distance, {norm}-norm",
-            peer.get(norm, "scipy.optimize.linprog"),
-            value,
-            "relative",
-            over,
-        )
-        for norm, value in n["largest relative difference"].items()
-    ]
+    for norm, value in n["largest relative difference"].items():
+        peer = "scipy.optimize." + ("minimize, SLSQP" if norm == "2" else "linprog")
+        what = f"distance, {norm}-norm"
+        rows.append(Difference(what, peer, value, over, "relative"))
     return Compared(speeds(r["speed"]), rows)
 
 
 @reads("explainability/feature_attribution")
 def _(r: Results) -> Compared:
+    scale, over = "of the largest value", "the same images"
     rows = [
-        Difference(
-            row["map"], "captum", row["difference"], "of the largest value", "one map"
-        )
+        Difference(row["map"], "captum", row["difference"], over, scale)
         for row in r["agreement"]
     ]
     return Compared(speeds(r["speed"]), rows)
@@ -884,49 +674,30 @@ def _(r: Results) -> Compared:
 
 @reads("explainability/feature_effects")
 def _(r: Results) -> Compared:
-    found = common(r, "", scale="of the scores")
-    works, features = r["agreement"]["works"], r["agreement"]["features"]
-    over = f"{'; '.join(works)}; {features} features each"
-    rows = [
-        Difference(
-            row.what,
-            "PyALE" if row.what == "ALE" else "scikit-learn",
-            row.largest,
-            row.scale,
-            over,
-        )
-        for row in found.differences
-    ]
-    return Compared(found.speed, rows, found.intended)
+    n, rows = r["agreement"], []
+    over = f"{'; '.join(n['works'])}; {n['features']} features each"
+    for what, value in n["largest difference"].items():
+        peer = "PyALE" if what == "ALE" else "scikit-learn"
+        rows.append(Difference(what, peer, value, over, "of the scores"))
+    return Compared(speeds(r["speed"]), rows, [n["intended"]])
 
 
 @reads("explainability/integrated_gradients")
 def _(r: Results) -> Compared:
-    n = r["agreement"]
-    over = "an MLP and a convnet, 2, 7 and 50 steps"
-    rows = [
-        Difference(f"{rule} rule", "captum", value, "logits", over)
-        for rule, value in n["largest difference"].items()
-    ]
-    rows += [
-        Difference(
-            f"conductance beside captum's of {steps} steps",
-            "captum",
-            value,
-            "logits",
-            f"{n['conductance']['seeds']} seeds",
-            intended=True,
-        )
-        for steps, value in n["conductance"]["difference"].items()
-    ]
+    n, rows = r["agreement"], []
+    for rule, value in n["largest difference"].items():
+        over = "an MLP and a convnet; 2, 7 and 50 steps"
+        rows.append(Difference(f"{rule} rule", "captum", value, over, "logits"))
+    for steps, value in n["conductance"]["difference"].items():
+        what, over = f"conductance, {steps} steps", f"{n['conductance']['seeds']} seeds"
+        rows.append(Difference(what, "captum", value, over, "logits", intended=True))
     return Compared(speeds(r["speed"]), rows)
 
 
 @reads("explainability/local_surrogates")
 def _(r: Results) -> Compared:
-    n = r["agreement"]
+    n, scale = r["agreement"], "of the largest coefficient"
     over = f"{n['cases']} cases, lime's own {n['samples']} draws"
-    scale = "of the largest coefficient"
     return common(r, "lime", over=over, scale=scale, what="coefficients")
 
 
@@ -938,16 +709,16 @@ def _(r: Results) -> Compared:
 
 @reads("explainability/permutation_importance")
 def _(r: Results) -> Compared:
-    return common(r, "scikit-learn", scale="of the loss", what="importances")
+    over, scale = "; ".join(r["agreement"]["works"]), "of the loss"
+    return common(r, "scikit-learn", over=over, scale=scale, what="importances")
 
 
 @reads("explainability/shapley_values")
 def _(r: Results) -> Compared:
-    rows = [
-        timed(f"{row['model']}, {row['work']}", "shap", row["ratio"], row["ms"])
-        for row in r["speed"]
-    ]
-    n = r["agreement"]
+    n, rows = r["agreement"], []
+    for row in r["speed"]:
+        work = f"{row['model']}, {row['work']}"
+        rows.append(timed(work, "shap", row["ratio"], row["ms"]))
     over = (
         f"{n['models']} models, {n['cases']} cases, {n['background']} background rows"
     )
@@ -956,28 +727,19 @@ def _(r: Results) -> Compared:
 
 @reads("explainability/tree_shap")
 def _(r: Results) -> Compared:
-    rows = []
+    rows, n, scale = [], r["enumeration"], "of the largest value"
     for row in r["speed"]:
-        model, _, way = row["model"].partition(", ")
+        model, _, enumerated = row["model"].partition(", ")
         cases = f"{row['cases']} case{'s' * (row['cases'] > 1)}"
         work = f"{model}, {cases}, {row['background']} background rows"
-        peer = "all coalitions, in Python" if way else "shap"
+        peer = "all coalitions, in Python" if enumerated else "shap"
         rows.append(timed(work, peer, row["ratio"], row["ms"]))
-    summed = r["enumeration"]
-    scale = "of the largest value"
-    over = f"{summed['models']} models of {summed['cases']} cases"
-    largest = summed["largest difference"]
-    found = [Difference("values", "all coalitions", largest, scale, over)]
-    found += [
-        Difference(
-            f"{row['model']}, {'columns of ranks' if kind == 'ranks' else kind}",
-            "shap",
-            row[kind],
-            scale,
-            "50 cases, 100 background rows",
-            intended=kind != "ranks",
-        )
-        for row in r["agreement"]
-        for kind in ("ranks", "as they are")
-    ]
-    return Compared(rows, found)
+    largest, over = n["largest difference"], f"{n['models']} models, {n['cases']} cases"
+    apart = [Difference("values", "all coalitions", largest, over, scale)]
+    over = "50 cases, 100 background rows"
+    for row in r["agreement"]:
+        for kind in ("ranks", "as they are"):
+            what, meant = f"{row['model']}, columns {kind}", kind != "ranks"
+            what = what.replace("columns ranks", "columns of ranks")
+            apart.append(Difference(what, "shap", row[kind], over, scale, meant))
+    return Compared(rows, apart)

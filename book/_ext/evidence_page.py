@@ -230,7 +230,7 @@ def answers(rows: list[dict[str, Any]]) -> str:
         for row in rows
     ]
     head = ["answer", "compared with", "largest difference", "scale", "over"]
-    name = f"Largest {count(len(rows), 'difference').removeprefix('1 ')} of the answers"
+    name = f"How far the answers lie apart: {count(len(rows), 'comparison')}"
     return fold(name, table(head, lines, range(2, 3)))
 
 
@@ -290,7 +290,7 @@ def part(here: str, lesson: Lesson) -> str:
     tested = [text(words) for words in lesson["properties"]]
     return (
         f'<h3 id="{anchor(lesson)}"><a href="{link}">{text(lesson["title"])}</a></h3>'
-        + fold(f"{count(len(said), 'claim')} and what was checked", bullets(said))
+        + fold(f"{count(len(said), 'claim')}, and what was checked", bullets(said))
         + fold(
             f"{count(len(tested), 'property', 'properties')} that the tests check",
             bullets(tested),
@@ -369,7 +369,8 @@ class Table(Page):
         known = every(self.env.app)
         head = ["lesson", "claims", "properties", "faults caught", "largest loss"]
         head += ["largest gain", "seconds", "peers"]
-        return self.raw(table(head, [line(one) for one in known], range(1, 7)))
+        drawn = table(head, [line(one) for one in known], range(1, 7))
+        return self.raw(f'<div class="evidence-all">{drawn}</div>')
 
 
 class Parts(Page):
