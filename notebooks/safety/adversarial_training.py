@@ -537,7 +537,7 @@ claim(
 #
 # <details><summary>Nothing, because these cases were not in the training.</summary>
 #
-# **Not so.** Neither were the test images in `curves`: one step thought single-step training nearly as good as PGD training, and ten steps took much of that away.
+# **Not so.** Neither were the test images in `curves`: under one step single-step training looked nearly as good as PGD training, and under ten it had lost much of that.
 #
 # </details>
 #

@@ -548,7 +548,7 @@ claim(
 #
 # </details>
 #
-# **2.** None of these recordings was made in a car, where the recogniser is bad. You raise the radius of the chi-squared set until the worst case covers drivers. From which radius on does it?
+# **2.** None of the 2000 recordings was made in a car, and the mean loss in cars is larger than the largest loss of the test. You raise the radius of the chi-squared set until the worst case covers drivers. From which radius on does it?
 #
 # <details><summary>From a large one, because then the worst case exceeds every loss seen.</summary>
 #

@@ -499,7 +499,7 @@ table(["tree", "events", "remainders, to a tenth"], rows)
 #
 # <details><summary>About one hour in ten thousand, because of the tool.</summary>
 #
-# **Right.** If the tool is to blame, both are down, and otherwise both must fail by themselves: $0.0001 + 0.9999 \cdot 0.001^2 \approx 0.0001$.
+# **Right.** If the tool is to blame, both are down, and otherwise both must fail by themselves, which adds only $0.001^2$ or one hour in a million.
 #
 # </details>
 #
@@ -513,7 +513,7 @@ table(["tree", "events", "remainders, to a tenth"], rows)
 #
 # <details><summary>A receiver, because it fails ten times as often.</summary>
 #
-# **Not so.** In `found` the events that are likeliest have the smallest importance, because each of them needs a second one.
+# **Not so.** In `found` six events are likelier than the training set, and each of them matters far less, because it needs a second one.
 #
 # </details>
 #

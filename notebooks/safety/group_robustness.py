@@ -29,7 +29,7 @@
 #
 # | At a glance | |
 # | :--- | :--- |
-# | You will be able to | train for the worst group in five ways, certify a linear model, choose between the ways at equal effort, and see when weights stop to matter |
+# | You will be able to | train for the worst group in five ways, certify a linear model, choose between the ways at equal effort, and see when weights stop mattering |
 # | You need | NumPy, Matplotlib, SciPy, PyTorch; what a cross-entropy, a softmax, a gradient step and an l2 penalty are |
 # | Time | 30 minutes to read, 40 for the exercises |
 # | Code | `companion.safety.group_robustness` |
@@ -446,7 +446,7 @@ claim(
 #
 # <details><summary>The cheaper one, until more seeds show a difference.</summary>
 #
-# **Right.** Two points are two or three images. Only many seeds, compared one by one, tell such a difference from luck, and until then the price decides.
+# **Right.** Two points are two or three images. It takes several seeds, compared one by one, to tell such a difference from luck, and until then the price decides.
 #
 # </details>
 #

@@ -546,21 +546,21 @@ claim(
 #
 # </details>
 #
-# **2.** Fifty solar plants lie in one valley, and a plan lets at most ten forecasts be wrong at once. It is missed too often, and the budget is doubled. What do you expect if the weather makes all forecasts err together?
+# **2.** A hundred and fifty solar plants lie in one valley, and a plan lets at most ten forecasts be wrong at once. It is missed too often, and the budget is doubled. What do you expect if the weather makes all forecasts err together?
 #
-# <details><summary>Hardly any more misses, because ten were the mistake.</summary>
+# <details><summary>Almost no misses, because ten were too few.</summary>
 #
 # **Not so.** In `together` nearly half of the promises were still missed at the largest budget, while independent errors had made misses rare long before.
 #
 # </details>
 #
-# <details><summary>About half of the misses, because twice as many errors are covered.</summary>
+# <details><summary>About half of the misses, because twice as many may err.</summary>
 #
 # **Not so.** From a budget of 10 to one of 20 the misses in `together` fell only by a few in a hundred.
 #
 # </details>
 #
-# <details><summary>Hardly fewer misses, because all fifty err at once.</summary>
+# <details><summary>Nearly as many misses, because all of them err at once.</summary>
 #
 # **Right.** A budget rests on errors that cancel, and a common cause spends it in one stroke. A box asks nothing of the kind, so it would hold.
 #

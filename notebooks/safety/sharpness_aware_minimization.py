@@ -117,7 +117,7 @@ claim(
 cheap = ("early stopping", "lower rate", "weight decay")
 best = max(final[name].mean() for name in cheap)
 claim(
-    "In no seed SAM ends below early stopping, a lower rate or weight decay, but on "
+    "In no seed does SAM end below early stopping, a lower rate or weight decay, but on "
     "average it ends less than 3 points above the best of the three.",
     0 < final["SAM"].mean() - best < 3
     and all((final["SAM"] >= final[name]).all() for name in cheap),
