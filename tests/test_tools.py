@@ -11,7 +11,7 @@ import jupytext
 import pytest
 import yaml
 
-from tests.test_notebooks import skeleton_faults, time_faults
+from tests.test_notebooks import quiz_faults, skeleton_faults, time_faults
 from tools import evidence as evidence_tool
 from tools import install, portable
 from tools import lesson as lesson_tool
@@ -210,6 +210,7 @@ def house(tmp_path):
     for tree in ("companion", "tests", "evidence", "notebooks"):
         (tmp_path / tree / "safety").mkdir(parents=True)
     (tmp_path / "companion/safety/__init__.py").touch()
+    (tmp_path / "companion/safety/tasks.toml").touch()
     toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     (tmp_path / "_toc.yml").write_text(toc, encoding="utf-8")
     return tmp_path
@@ -232,6 +233,14 @@ def test_a_new_lesson_has_every_part_in_its_order_and_its_place_in_the_contents(
     notebook = jupytext.read(root / f"{new}.py")
     assert skeleton_faults(notebook) == []
     assert time_faults(notebook) == []
+    # What is left to write is what the quiz is about.
+    unwritten = quiz_faults(notebook)
+    assert len(unwritten) == 4
+    assert all("names no code of the page" in fault for fault in unwritten)
+    tasks = (root / "companion/safety/tasks.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(tasks) == {}
+    (task,) = tomllib.loads(re.sub("^# ", "", tasks, flags=re.MULTILINE))["task"]
+    assert task["algorithm"][0]["name"].startswith("circuit_breakers.")
     for path in root.rglob("*.py"):
         compile(path.read_text(encoding="utf-8"), path, "exec")
     names = {path.name for path in root.rglob("*circuit_breakers*")}

@@ -20,7 +20,9 @@ def stop(sentence):
 def constraint(name, constraints):
     """The pinned version of one package, as pip wants it; the bare name where none is pinned."""
     with open(os.path.join(ROOT, constraints)) as lines:
-        return next((line.strip() for line in lines if line.startswith(name + "==")), name)
+        return next(
+            (line.strip() for line in lines if line.startswith(name + "==")), name
+        )
 
 
 def python_of(folder):
@@ -85,7 +87,11 @@ def main(folder, extra, constraints="constraints.txt"):
     print("Installing the book and its tools (about two minutes the first time) ...")
     # torch alone and pinned, so that nothing later resolves it to a build for another machine.
     index = os.environ.get("TORCH_INDEX")
-    pip(folder, *(["--index-url", index] if index else []), constraint("torch", constraints))
+    pip(
+        folder,
+        *(["--index-url", index] if index else []),
+        constraint("torch", constraints),
+    )
     pip(folder, "--constraint", constraints, "--editable", f".[{extra}]")
 
 

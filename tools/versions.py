@@ -39,7 +39,9 @@ def environment(which: str) -> str:
     """Make the environment afresh, because the newest versions change; return its Python."""
     constraints = ROOT / "_build" / f"{which}.txt"
     constraints.parent.mkdir(exist_ok=True)
-    project, pins = ((ROOT / name).read_text() for name in ("pyproject.toml", "constraints.txt"))
+    project, pins = (
+        (ROOT / name).read_text() for name in ("pyproject.toml", "constraints.txt")
+    )
     constraints.write_text(lowest(project, pins) if which == "lowest" else "")
     folder = str(ROOT / f".venv-{which}")
     shutil.rmtree(folder, ignore_errors=True)
