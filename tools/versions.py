@@ -7,8 +7,6 @@ newest: whatever pip finds today.  The unit tests run, the notebooks are replaye
 printed outputs moved.
 """
 
-import difflib
-import os
 import re
 import shutil
 import subprocess
@@ -63,6 +61,7 @@ def failed_cells(report: str) -> str:
 
 def replay(python: str) -> bool:
     """Replay the notebooks and list the cells whose outputs moved; say whether none did."""
+    print("Replaying the notebooks (some minutes) ...", flush=True)
     command = [python, "-m", "pytest", "-n", "2", "-q", "--tb=no", "-rfE", "notebooks"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     moved = failed_cells(done.stdout)
@@ -77,15 +76,17 @@ def main(which: str) -> None:
     passed = subprocess.call(command, cwd=ROOT) == 0
     if which == "lowest" and not passed:
         sys.exit(
-            "A version that pyproject.toml states is too low: raise it to the lowest with which the tests above "
-            "pass, or write the code so that it works with both."
+            "A version that pyproject.toml states is too low for what failed above: raise it to the lowest that "
+            "passes, or write the code so that it works with both."
         )
     if which == "newest" and not (replay(python) and passed):
         sys.exit(
-            "A newer version changes what is listed above. Readers are not touched, who install constraints.txt: "
-            "mend the code where it must change, then pin the new version there and run make notebooks."
+            "A newer version changes what is listed above. Who installs by constraints.txt does not notice: mend "
+            "the code if it must change, pin the new version there, and run make notebooks."
         )
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1:] not in (["lowest"], ["newest"]):
+        sys.exit("Say which versions: make lowest, or make newest.")
+    main(sys.argv[1])
