@@ -272,7 +272,8 @@ def description(doctree: nodes.document) -> str:
     for paragraph in doctree.findall(nodes.paragraph):
         text = re.sub(r"\s*\[[^]]*\d{4}[a-z]?\]", "", paragraph.astext())
         words = " ".join(text.split())
-        at_home = isinstance(paragraph.parent, nodes.section)
+        said_above = "banner" in paragraph.parent["classes"]
+        at_home = said_above or isinstance(paragraph.parent, nodes.section)
         if at_home and len(words) > 20 and "letters" not in paragraph["classes"]:
             return shorten(words)
     return ""
