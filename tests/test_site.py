@@ -52,6 +52,7 @@ SEARCH = "search"
 SOURCE, ALGORITHMS = "book/source_document", "book/algorithms"
 HOME = "book/index"
 FIRST_LOAD = 1_000_000  # bytes, compressed
+EVIDENCE = "book/evidence"
 
 
 # --- the pages, and what their sources say ----------------------------------------
@@ -977,6 +978,21 @@ def alike(small: bytes, figure: bytes) -> bool:
     image = Image.open(io.BytesIO(small)).convert("L")
     whole = Image.open(io.BytesIO(figure)).convert("L").resize(image.size)
     return ImageStat.Stat(ImageChops.difference(image, whole)).mean[0] < 3
+
+
+def test_the_evidence_is_found_and_its_claims_are_the_lessons(
+    context: BrowserContext, address: str, site: Path
+) -> None:
+    page = context.new_page()
+    assert search_faults(page, address, "planted faults", EVIDENCE) == []
+    page.close()
+    text = (site / "_static/search-index.js").read_text(encoding="utf-8")
+    index = json.loads(text.partition("=")[2].strip().rstrip(";"))
+    (found,) = (page for page in index["pages"] if page["page"] == EVIDENCE)
+    known = json.loads((site / "claims.json").read_text(encoding="utf-8"))
+    claims = [one["claim"] for lesson in known for one in lesson["claims"]]
+    assert len(claims) > len(lessons())
+    assert not any(claim in s["t"] for claim in claims for s in found["sections"])
 
 
 def test_the_front_page_shows_every_lesson_with_its_figure(

@@ -499,7 +499,7 @@ table(["tree", "events", "remainders, to a tenth"], rows)
 #
 # <details><summary>About one hour in ten thousand, because of the tool.</summary>
 #
-# **Right.** If the tool is to blame, both are down, and otherwise both must fail by themselves: $0.0001 + 0.9999 \cdot 0.001^2 \approx 0.0001$.
+# **Right.** If the tool is to blame, both are down, and otherwise both must fail by themselves, which adds only $0.001^2$ or one hour in a million.
 #
 # </details>
 #
