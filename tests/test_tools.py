@@ -140,7 +140,7 @@ def test_make_help_and_the_readme_list_every_command():
     phony = re.search(r"^\.PHONY: (.+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in phony[1].split():
-        assert name == "help" or re.search(rf"^  make {name} ", done.stdout, re.M)
+        assert re.search(rf"^  make {name} ", done.stdout, re.MULTILINE)
         assert f"make {name}" in readme
 
 
