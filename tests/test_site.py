@@ -30,7 +30,6 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     Page,
-    Playwright,
     Request,
     sync_playwright,
 )
@@ -39,6 +38,7 @@ from companion.snippet import public, snippet
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+from tools.browser import ADVICE, FLAGS, find_chrome  # noqa: E402
 from tools.site import build  # noqa: E402
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
@@ -153,28 +153,9 @@ def served(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-def find_chrome(playwright: Playwright) -> str | None:
-    """A Chromium or Chrome that this machine has."""
-    names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-    places = [shutil.which(name) for name in [*names, "chrome"]]
-    places += [
-        f"/Applications/{name}.app/Contents/MacOS/{name}"
-        for name in ["Google Chrome", "Chromium"]
-    ]
-    for variable in ["PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA"]:
-        base = os.environ.get(variable)
-        places.append(base and rf"{base}\Google\Chrome\Application\chrome.exe")
-    places.append(playwright.chromium.executable_path)
-    return next((place for place in places if place and Path(place).is_file()), None)
-
-
 def no_chrome(in_ci: bool) -> None:
     """Skip where there is no browser; where the checks are meant to run, fail."""
-    sentence = (
-        "there is no Chromium or Chrome for the browser tests; install one: "
-        "apt-get install chromium (Debian; Ubuntu: chromium-browser), "
-        "brew install --cask google-chrome (macOS), winget install Google.Chrome (Windows)"
-    )
+    sentence = f"there is no Chromium or Chrome for the browser tests; {ADVICE}"
     if in_ci:
         pytest.fail(sentence)
     pytest.skip(sentence)
@@ -247,8 +228,7 @@ def browser() -> Iterator[Browser]:
         chrome = find_chrome(playwright)
         if chrome is None:
             no_chrome("CI" in os.environ)
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        running = playwright.chromium.launch(executable_path=chrome, args=flags)
+        running = playwright.chromium.launch(executable_path=chrome, args=FLAGS)
         yield running
         running.close()
 
