@@ -1,6 +1,7 @@
 """One public function, or several, with all that they reach, as a file that needs no `companion`.
 
-``python -m companion.snippet NAME`` prints it.  What was asked for stands first and whole; the helpers follow,
+``python -m companion.snippet NAME`` prints it, ``python -m companion.snippet --list`` what there is, by task, and
+``--list WORD`` what speaks of a word.  What was asked for stands first and whole; the helpers follow,
 each with one line of docstring and its citation, and methods that nothing here calls are left out of a class.
 The modules are read as text, never imported: a snippet can be had where torch or matplotlib are missing.
 """
@@ -23,7 +24,7 @@ from typing import Any
 
 import companion
 
-__all__ = ["public", "reached", "snippet"]
+__all__ = ["full_name", "public", "reached", "snippet", "summary"]
 
 TITLE = "AI Safety and Alignment, Tested"
 Definition = tuple[str, ast.stmt]  # the module, and the statement that defines
@@ -117,6 +118,62 @@ def public() -> dict[str, Callable[..., Any]]:
         full: getattr(importlib.import_module(module), name)
         for full, (module, name) in _listed().items()
     }
+
+
+def full_name(name: str) -> str:
+    """Return the full dotted name of a public function or class.
+
+    Parameters
+    ----------
+    name : str
+        ``"policy_iteration"`` or ``"mdp.policy_iteration"``; a method stands for its class.
+
+    Returns
+    -------
+    str
+        With package and module.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown; the message gives the nearest ones.
+
+    Examples
+    --------
+    >>> full_name("value_iteration")
+    'companion.mdp.value_iteration'
+    """
+    return ".".join(_located(name))
+
+
+def summary(name: str) -> str:
+    """Return the first line of a public function's docstring, read and not imported.
+
+    Parameters
+    ----------
+    name : str
+        As of `full_name`.
+
+    Returns
+    -------
+    str
+        The sentence; empty without a docstring.
+
+    Raises
+    ------
+    ValueError
+        As of `full_name`.
+
+    Examples
+    --------
+    >>> summary("summary")
+    "Return the first line of a public function's docstring, read and not imported."
+    """
+    module, short = _located(name)
+    node = _parsed(module).nodes[short]
+    if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return ""
+    return " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
 
 
 @dataclass
@@ -422,10 +479,22 @@ def _is_standard(module: str) -> bool:
     return module.split(".")[0] in sys.stdlib_module_names
 
 
+def _answer(arguments: list[str]) -> str:
+    """What the command prints."""
+    if arguments[:1] == ["--list"]:
+        from companion.tasks import listing
+
+        return listing(*arguments[1:]) + "\n"
+    return snippet(*arguments)
+
+
 if __name__ == "__main__":
     if len(sys.argv) < 2:
-        sys.exit("usage: python -m companion.snippet NAME [NAME ...]")
+        sys.exit(
+            "usage: python -m companion.snippet NAME [NAME ...]\n"
+            "       python -m companion.snippet --list [WORD ...]"
+        )
     try:
-        print(snippet(*sys.argv[1:]), end="")
+        print(_answer(sys.argv[1:]), end="")
     except ValueError as error:
         sys.exit(str(error))

@@ -34,7 +34,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from companion.snippet import public, snippet
+from companion.snippet import snippet
+from companion.tasks import tasks
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -100,20 +101,8 @@ def lessons() -> list[str]:
 
 
 def algorithms() -> list[str]:
-    """Every public function and class, lessons' modules first, in their order."""
-    names = [
-        name
-        for name, item in public().items()
-        if callable(item)
-        and name.split(".")[1] not in ("lesson", "listings", "snippet")
-    ]
-    order = [
-        page.replace("notebooks", "companion").replace("/", ".") for page in lessons()
-    ]
-    place = {module: n for n, module in enumerate(order)}
-    return sorted(
-        names, key=lambda name: place.get(name.rpartition(".")[0], len(place))
-    )
+    """Every public function and class, in the order of the tasks."""
+    return [e.name for task in tasks() for e in (*task.algorithms, *task.parts)]
 
 
 def first_figure(name: str) -> tuple[bytes, str]:
@@ -895,11 +884,12 @@ def test_every_algorithm_is_listed_and_its_lesson_leads_there(
     context: BrowserContext, address: str
 ) -> None:
     page = open_page(context, address, f"{ALGORITHMS}.html").page
-    names = page.locator("article section section > h3 code").all_inner_texts()
+    names = page.locator("article section section section > h4 code").all_inner_texts()
     assert names == [full.rpartition(".")[2] for full in algorithms()]
-    for row in page.locator("article section section").all()[:3]:
+    for row in page.locator("article section section section").all()[:3]:
         words = row.inner_text()
         assert re.search(r"\d+ lines", words)
+        assert "Not " in words
     page.goto(urljoin(address, f"{lessons()[0]}.html"))
     module = lessons()[0].replace("notebooks", "companion").replace("/", ".")
     link = page.locator("article table a", has_text=module).first

@@ -15,7 +15,12 @@ from companion.mdp import MDP
 from companion.snippet import public, snippet
 
 # What only notebooks use needs the book around it; the tool itself needs the package that it reads.
-APART = ("companion.lesson", "companion.listings", "companion.snippet")
+APART = (
+    "companion.lesson",
+    "companion.listings",
+    "companion.snippet",
+    "companion.tasks",
+)
 FUNCTIONS = {
     name: item for name, item in public().items() if not name.startswith(APART)
 }

@@ -81,7 +81,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     assert shipped == {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "companion").rglob("*")
-        if path.is_file() and path.suffix in (".py", ".typed")
+        if path.is_file() and path.suffix in (".py", ".toml", ".typed")
     }
 
 

@@ -15,8 +15,13 @@ LESSONS = sorted(
     for path in (ROOT / "notebooks").glob("*/*.py")
 )
 MODULES = sorted((ROOT / "companion").rglob("*.py"))
-# What only notebooks use, and the tool that reads the package.
-APART = ("companion.lesson", "companion.listings", "companion.snippet")
+# What only notebooks use, and what reads the package.
+APART = (
+    "companion.lesson",
+    "companion.listings",
+    "companion.snippet",
+    "companion.tasks",
+)
 
 
 def missing_siblings(root: Path, lesson: str) -> list[str]:

@@ -1,25 +1,24 @@
-"""The page of all algorithms, drawn from the package: name, first line, lesson, and the snippet that stands alone.
+"""The page of all algorithms by task: name, first line, when not to use it, lesson, peer, and the snippet.
 
 Elsewhere, where a lesson names its module, that name becomes a link to this page.
 """
 
 import html
-import inspect
 import re
+from pathlib import Path
 
 from docutils import nodes
-from lessons import Lesson, Page, lessons
+from lessons import Page, chapters, lessons, title
 from pygments import lex
 from pygments.lexers import PythonLexer
 from pygments.token import Comment, Keyword, Name, String
 from sphinx.application import Sphinx
 from sphinx.util.nodes import make_refnode
 
-from companion.snippet import public, snippet
+from companion.snippet import snippet
+from companion.tasks import Entry, Task, tasks
 
 PAGE = "book/algorithms"
-# What only notebooks use.
-APART = ("companion.lesson", "companion.listings", "companion.snippet")
 # What a reader's eye needs; a span for every token would make the page three times as long.
 COLOURED = {
     Comment: "c1",
@@ -28,16 +27,6 @@ COLOURED = {
     Name.Function: "nf",
     Name.Class: "nc",
 }
-
-
-def algorithms() -> dict[str, list[str]]:
-    """Return the names of all public functions and classes by module, lessons' modules last."""
-    found: dict[str, list[str]] = {}
-    for full, item in public().items():
-        module, _, name = full.rpartition(".")
-        if module not in APART and (inspect.isclass(item) or inspect.isroutine(item)):
-            found.setdefault(module, []).append(name)
-    return found
 
 
 def coloured(code: str) -> str:
@@ -67,11 +56,6 @@ def fold(full: str, code: str) -> str:
     )
 
 
-def first_line(item: object) -> str:
-    """Return the first line of a docstring."""
-    return (inspect.getdoc(item) or "").partition("\n\n")[0].replace("\n", " ")
-
-
 def inline(text: str) -> list[nodes.Node]:
     """Return a docstring's line as nodes: code and formulas stand in backticks, emphasis in stars."""
     found: list[nodes.Node] = []
@@ -88,47 +72,58 @@ def inline(text: str) -> list[nodes.Node]:
 
 
 class Algorithms(Page):
-    """Every public function and class of the package, by lesson."""
+    """Every public function and class of the package, by chapter and task."""
 
     def run(self) -> list[nodes.Node]:
         """Draw them."""
-        app, items = self.env.app, public()
-        own = {
-            n.replace("notebooks/", "companion/").replace("/", "."): n
-            for n in lessons(app)
+        app = self.env.app
+        names = {
+            page.rpartition("/")[2]: title(Path(app.srcdir) / f"{page}.md")
+            for page in chapters(app)
         }
-        found = algorithms()
-        order = [m for m in own if m in found] + [m for m in found if m not in own]
-        parts: list[nodes.Node] = []
-        for module in order:
-            section = nodes.section(ids=[nodes.make_id(module)], names=[module])
-            lesson = lessons(app).get(own.get(module, ""))
-            section += nodes.title("", lesson.title if lesson else module)
-            section += self.where(module, lesson)
-            for name in found[module]:
-                part = nodes.section(
-                    ids=[anchor(module, name)], names=[f"{module}.{name}"]
-                )
-                part += nodes.title("", "", nodes.literal("", name))
-                item = items[f"{module}.{name}"]
-                part += nodes.paragraph("", "", *inline(first_line(item)))
-                alone = fold(f"{module}.{name}", snippet(f"{module}.{name}"))
-                part += nodes.raw("", alone, format="html")
-                section += part
-            parts.append(section)
-        return parts
+        parts: dict[str, nodes.section] = {}
+        for task in tasks():
+            heading = names.get(task.chapter, "What the chapters share")
+            if task.chapter not in parts:
+                parts[task.chapter] = section(f"by-task-{heading}", nodes.Text(heading))
+            parts[task.chapter] += self.task(task)
+        return list(parts.values())
 
-    def where(self, module: str, lesson: Lesson | None) -> nodes.paragraph:
-        """Say where a module is taught, or, on the ground floor, which lessons use it."""
-        known = lessons(self.env.app).values()
-        of = [lesson] if lesson else [x for x in known if module in x.modules]
+    def task(self, task: Task) -> nodes.section:
+        """Draw what serves a task."""
+        part = section(f"task-{task.chapter}-{task.name}", nodes.Text(task.name))
+        part += nodes.paragraph("", task.about)
+        for entry in task.algorithms:
+            part += self.entry(entry)
+        for entry in task.parts:
+            part += self.entry(entry)
+        return part
+
+    def entry(self, entry: Entry) -> nodes.section:
+        """Draw an algorithm or a part."""
+        module, _, name = entry.name.rpartition(".")
+        part = section(anchor(module, name), nodes.literal("", name))
+        part += nodes.paragraph("", "", *inline(entry.about))
+        if entry.avoid:
+            part += nodes.paragraph("", "", *inline(entry.avoid), classes=["avoid"])
+        part += self.where(module, entry.peer)
+        alone = fold(entry.name, snippet(entry.name))
+        part += nodes.raw("", alone, format="html")
+        return part
+
+    def where(self, module: str, peer: str) -> nodes.paragraph:
+        """Say where a module is taught, or which lessons use it, and what it was compared with."""
+        known = lessons(self.env.app)
+        own = module.replace("companion.", "notebooks/", 1).replace(".", "/")
+        of = [x for x in known.values() if own == x.name]
+        verb = "taught in "
+        if not of and own.count("/") == 1:
+            of, verb = [x for x in known.values() if module in x.modules], "used in "
         says = nodes.paragraph(classes=["where"])
         says += [
             breakable(nodes.literal("", module)),
-            nodes.Text(", taught in " if lesson else ""),
+            nodes.Text(f", {verb}" if of else ""),
         ]
-        if of and not lesson:
-            says += nodes.Text(", used in ")
         for n, one in enumerate(of):
             says += nodes.Text(", " if n else "")
             says += make_refnode(
@@ -138,8 +133,15 @@ class Algorithms(Page):
                 "",
                 nodes.Text(one.title),
             )
-        says += nodes.Text("." if of else ", with no lesson of its own.")
+        says += nodes.Text(f"; compared with {peer}." if peer else ".")
         return says
+
+
+def section(name: str, heading: nodes.Node) -> nodes.section:
+    """Return a section under its heading."""
+    part = nodes.section(ids=[nodes.make_id(name)], names=[name])
+    part += nodes.title("", "", heading)
+    return part
 
 
 def anchor(module: str, name: str) -> str:
@@ -159,10 +161,13 @@ def link_modules(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Make the names of modules and of their functions links to the page of algorithms."""
     if PAGE not in app.env.found_docs or docname == PAGE:
         return
-    places = {}
-    for module, names in algorithms().items():
-        places[module] = nodes.make_id(module)
-        places |= {f"{module}.{name}": anchor(module, name) for name in names}
+    places: dict[str, str] = {}
+    for task in tasks():
+        for entry in (*task.algorithms, *task.parts):
+            module, _, name = entry.name.rpartition(".")
+            places[entry.name] = anchor(module, name)
+            # A module stands where the first of its functions does.
+            places.setdefault(module, places[entry.name])
     for code in list(doctree.findall(nodes.literal)):
         place = places.get(code.astext())
         if place and not isinstance(code.parent, nodes.reference | nodes.title):

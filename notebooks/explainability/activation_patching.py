@@ -561,6 +561,69 @@ table(["ablation of the positions", "accuracy left"], rows, digits=1)
 # **In production** take TransformerLens or nnsight, which reach into most open language models; the first has patching functions ready.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** You silence the heads of a layer one at a time, and each time nearly all answers stay right. Which of them may you cut out together?
+#
+# <details><summary>All of them, because none of them is needed.</summary>
+#
+# **Not so.** In `left` either head of layer 1 can be missed, and without both hardly an answer is right.
+#
+# </details>
+#
+# <details><summary>Those that write next to nothing to the answer, too.</summary>
+#
+# **Not so.** In the network of seed 4 both heads of layer 0 do, and either costs few answers, but without both (`both layer-0 heads`) hardly one is right.
+#
+# </details>
+#
+# <details><summary>None, before you have silenced them together.</summary>
+#
+# **Right.** Parts that can do the same job are each dispensable, and all of them together are not.
+#
+# </details>
+#
+# **2.** A part writes the same vector on every input, and the mean ablation shows no effect at all. What have you learnt about the part?
+#
+# <details><summary>That the network can do without this part.</summary>
+#
+# **Not so.** The part `position` shows no effect with `mean` either, and with `zero` most answers are lost.
+#
+# </details>
+#
+# <details><summary>Nothing, because it could not come out otherwise.</summary>
+#
+# **Right.** The mean of a constant is the constant, so the part was replaced by itself. Ask with zeros.
+#
+# </details>
+#
+# <details><summary>Little, so let resampling decide the matter.</summary>
+#
+# **Not so.** With `resample` the part `position` shows no effect, too: another input gives it the same vector.
+#
+# </details>
+#
+# **3.** Patched from clean into corrupted runs, one head brings most of the answers back. Is that head needed in the clean runs?
+#
+# <details><summary>That is another question: patch corrupted into clean.</summary>
+#
+# **Right.** To bring the answer back is to suffice. Others may suffice as well, and then the head is not needed.
+#
+# </details>
+#
+# <details><summary>Yes, because only the few other answers hang on the rest.</summary>
+#
+# **Not so.** By accuracy either head of layer 1 brings most answers back, and few are lost if one of them is corrupted (`into clean`).
+#
+# </details>
+#
+# <details><summary>No, because what suffices has spares and is never needed.</summary>
+#
+# **Not so.** By accuracy the `previous-token head` brings most answers back, and most are lost if it alone is corrupted.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: sufficient or needed?
 #
 # *Easy, 10 minutes.*

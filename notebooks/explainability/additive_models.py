@@ -479,6 +479,69 @@ claim(
 # **In production** take InterpretML's `ExplainableBoostingClassifier`, which averages over bags, stops early, finds pairs and draws error bars; `pyGAM` or R's `mgcv` for smooth curves with confidence bands.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** In your bank's forms an income of 0 means that nobody asked, and the curve of the income has a cliff there. Another bank, which always asks, wants the model. What do you do?
+#
+# <details><summary>Nothing, as long as your own held-out customers are rated well.</summary>
+#
+# **Not so.** By `leak` all three kinds of models miss few tumours at their own hospital and several times as many at the other one.
+#
+# </details>
+#
+# <details><summary>Put the height of the curve at 0 to zero and leave the rest.</summary>
+#
+# **Not so.** In `missed` that changes nothing, because nobody has the code there, and the rest of the curve stays as low as it was.
+#
+# </details>
+#
+# <details><summary>Fit again without the income, or with incomes that were asked.</summary>
+#
+# **Right.** The cliff shows where the fault is, but the rest of the curve was learned beside the code and does not serve where nobody has it.
+#
+# </details>
+#
+# **2.** Only sensor A matters, and sensor B resembles it, with a correlation of 0.9. You fit the additive model to ten samples, a hundred rounds each. What does the curve of B look like?
+#
+# <details><summary>It is flat in most samples, because B adds nothing to A.</summary>
+#
+# **Not so.** The twin adds nothing either, and at that correlation its `share` is several times what it is at 0.
+#
+# </details>
+#
+# <details><summary>It follows that of A, less steeply, in all samples alike.</summary>
+#
+# **Right.** A restrained model explains what it can in many small steps, and those of B are nearly as good as those of A.
+#
+# </details>
+#
+# <details><summary>It goes up in some and down in others, so refits warn you.</summary>
+#
+# **Not so.** In `record` the credit of the twin at that correlation hardly differs between the samples, and it is several times what mere noise earns at 0.
+#
+# </details>
+#
+# **3.** A drug helps patients with good kidneys as much as it harms those with bad ones, and they are equally many. The curve of the dose is flat. How can you find out about the drug?
+#
+# <details><summary>There is nothing to find out, because the curve is flat.</summary>
+#
+# **Not so.** In `xor` each curve is noise around zero, and with the product of the two features the label is all but certain.
+#
+# </details>
+#
+# <details><summary>Give the model dose times kidney function as a feature.</summary>
+#
+# **Right.** An interaction that you know of becomes a feature, and then it has a curve of its own.
+#
+# </details>
+#
+# <details><summary>Compute the Shapley values, which ask all coalitions.</summary>
+#
+# **Not so.** By `exact_shapley` the values of an additive model are its `contributions`, so they see nothing that the curves do not hold.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: by how much do the odds change?
 #
 # *Easy, 10 minutes.*

@@ -433,6 +433,69 @@ claim(
 # **In production** take `dice-ml` or `alibi` for categories and several counterfactuals at once, `scipy.optimize.minimize` with SLSQP for a single row of a network, which is quicker than this page's search and oftener nearer, and for linear models under conditions a solver, such as `scipy.optimize.linprog` or `milp`.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A lender explains refusals by the nearest change in the 1-norm, and one step of income is a thousand euros. Next year a step is one euro, and the linear model is the same. What may change in the letters?
+#
+# <details><summary>Nothing, because the model gives the same answers.</summary>
+#
+# **Not so.** `winners` holds another feature for another of the `scales`, and the model is the same.
+#
+# </details>
+#
+# <details><summary>The number of steps, but not the feature that is named.</summary>
+#
+# **Not so.** The 1-norm moves the feature with the largest `np.abs(w * s)`, and in `winners` another `s` made that another feature.
+#
+# </details>
+#
+# <details><summary>The feature that is named, and not the steps alone.</summary>
+#
+# **Right.** A step of income now buys a thousandth of what it did, so a step of another feature may be worth more.
+#
+# </details>
+#
+# **2.** By the nearest counterfactual, a student would be predicted to pass her exam if she borrowed three more books. She borrows them, and nothing else changes. What can she count on?
+#
+# <details><summary>A better exam, because the model predicts exams well.</summary>
+#
+# **Not so.** To better a forecast, `advice` wants `s1` higher, and patients with more of it do worse.
+#
+# </details>
+#
+# <details><summary>Another prediction, but not on a better exam.</summary>
+#
+# **Right.** A counterfactual says what the model answers to another input. Whether books help is another question.
+#
+# </details>
+#
+# <details><summary>At least a slightly better exam, because the sign is right.</summary>
+#
+# **Not so.** In `model.coef_` the weight of `s1` lowers the forecast, although patients with more of it do worse.
+#
+# </details>
+#
+# **3.** A doctor asks for a benign tumour that resembles this malignant one and could be a real patient's. What do you show?
+#
+# <details><summary>The nearest counterfactual, because nothing benign is more alike.</summary>
+#
+# **Not so.** In `near` the counterfactuals lie farther from the data of their class than its real rows, those nearest the boundary included.
+#
+# </details>
+#
+# <details><summary>The real tumour nearest to it that the model calls benign.</summary>
+#
+# **Right.** It takes more change, but somebody had it, whereas the nearest counterfactual is only the shortest way out of a class.
+#
+# </details>
+#
+# <details><summary>Any point of the boundary, because all are equally near the benign.</summary>
+#
+# **Not so.** Counterfactuals and the ends of the straight `line` stand on the boundary alike, and in `near` the latter are much nearer to real rows.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: how far from the boundary?
 #
 # *Easy, 10 minutes.*

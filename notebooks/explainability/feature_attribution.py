@@ -552,6 +552,69 @@ claim(
 # **In production** take `captum`, which has all methods of this page and many more.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A clinic's model finds melanoma in photographs of skin. Its occlusion maps light up at a white ruler, which lies in many of the pictures. What do you report?
+#
+# <details><summary>That the model takes the ruler for a sign of melanoma.</summary>
+#
+# **Not so.** On some seeds `occlusion` with black pointed at the tag in most images of the clean `twin`, too, which had never seen a tag.
+#
+# </details>
+#
+# <details><summary>Nothing yet: paint the ruler over and count decisions.</summary>
+#
+# **Right.** A map says where to intervene, and only the decisions with and without the ruler say what hangs on it.
+#
+# </details>
+#
+# <details><summary>No harm, if fresh pictures of that clinic are read well.</summary>
+#
+# **Not so.** In `decisions` the network that was trained with the tag was right on every 3 that wore it, as in its training set, and on far fewer once the tag was off.
+#
+# </details>
+#
+# **2.** X-rays of one hospital have a black label in the corner. You occlude with black, and inside the label the map is zero. What does that tell you?
+#
+# <details><summary>The model does not use the label, or its score would fall.</summary>
+#
+# **Not so.** In `blocks` white on the white tag gave zero for both networks, and one of them relied on the tag.
+#
+# </details>
+#
+# <details><summary>The label matters little, because black is the neutral filling.</summary>
+#
+# **Not so.** The black middle pixel of `strip` got nothing from `black` either, although `adds` gives it a weight of 2, which `white` brought to light.
+#
+# </details>
+#
+# <details><summary>Nothing about the label, whatever the model does with it.</summary>
+#
+# **Right.** Black on black changes nothing, so the score cannot fall there. Take another filling, and say which.
+#
+# </details>
+#
+# **3.** A colleague's SmoothGrad map, made with much noise, and yours, made with little, show different things about one network. Which is right?
+#
+# <details><summary>The colleague's, because it averages more of the noise away.</summary>
+#
+# **Not so.** In `smooth` the noise of the draws was averaged away almost completely, and it gave the slopes of the blurred rectifier, not those of the rectifier.
+#
+# </details>
+#
+# <details><summary>Both, each about a score that has been blurred that far.</summary>
+#
+# **Right.** For a score without jumps the mean of the gradients is the gradient of the mean, and the noise says over what that mean is taken.
+#
+# </details>
+#
+# <details><summary>Neither yet: with more noisy copies the two would become one.</summary>
+#
+# **Not so.** With thousands of copies `smooth` lay at `law`, and that depends on the size of the noise.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: ties
 #
 # *Easy, 10 minutes.*

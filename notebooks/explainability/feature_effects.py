@@ -396,6 +396,69 @@ claim(
 # **In production** take scikit-learn's `PartialDependenceDisplay`, whose `kind="both"` draws the individual curves, and `PyALE` or `alibi` for accumulated effects.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A model of rents is right on fresh flats. Its partial dependence on the number of rooms falls from eight rooms on, where all flats of the sample, the smallest included, are given that many rooms. May you report the fall?
+#
+# <details><summary>Yes, because a model that is right on fresh flats has right curves.</summary>
+#
+# **Not so.** In `sweep` the trees are right on fresh rows at each correlation, and where it is strong their partial dependence is far off.
+#
+# </details>
+#
+# <details><summary>Yes, because in a mean over all flats such oddities even out.</summary>
+#
+# **Not so.** `partial` is a mean over a thousand rows, and it is a bowl where the truth is flat.
+#
+# </details>
+#
+# <details><summary>Not as it stands, because it asks about flats that nobody has seen.</summary>
+#
+# **Right.** Tiny flats with eight rooms are not among the fresh ones, so no test says what the model makes up for them.
+#
+# </details>
+#
+# **2.** For a drug both mean curves, partial dependence and accumulated effects, hardly move with the dose. What may you tell the doctor?
+#
+# <details><summary>That the dose matters to nobody, because two methods agree.</summary>
+#
+# **Not so.** `flat` and `ends` hardly move either, and the mean size of `each`, the change of single rows, is many times as large.
+#
+# </details>
+#
+# <details><summary>That large effects may cancel; look at the individual curves.</summary>
+#
+# **Right.** Both curves are means, and a mean can be flat while some patients go up and others go down.
+#
+# </details>
+#
+# <details><summary>That it matters little to most, because large effects would show.</summary>
+#
+# **Not so.** In the mean over all rows the size of `each` is large; only with its signs does next to nothing remain.
+#
+# </details>
+#
+# **3.** Fuel is the product of load and distance, and heavy lorries go far. For this product itself the partial dependence on the load is straight, and the accumulated effects bend upwards. Which of the two is wrong?
+#
+# <details><summary>Neither, because they answer two different questions.</summary>
+#
+# **Right.** One moves the load and leaves the distances as they are; the other follows the lorries that there are, which go farther as they get heavier.
+#
+# </details>
+#
+# <details><summary>The straight one, because it asks about lorries that do not exist.</summary>
+#
+# **Not so.** That harms a model that has not seen them: partial dependence of the `product` itself hardly misses its truth in any row of `sweep`.
+#
+# </details>
+#
+# <details><summary>The bent one, because a product is straight in each factor.</summary>
+#
+# **Not so.** On the rows of `five` the accumulated `effects` of the product bend as well, and that is the first factor's part along the rows that exist.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: two slopes
 #
 # *Easy, 10 minutes.*

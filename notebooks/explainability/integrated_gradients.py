@@ -501,6 +501,69 @@ integrated_gradients(staircase, end, start)
 # **In production** take captum's `IntegratedGradients` with its default rule, print its convergence delta, and check single attributions with ten times the steps.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** Two tools divide the score of a loan among its inputs. The shares of A add up to the gain to ten digits, those of B miss it by one percent. Whose single shares may you trust?
+#
+# <details><summary>A's, because a single wrong share would spoil the sum.</summary>
+#
+# **Not so.** In the first figure the map `gradient, scaled to fit` has the sign of its gradient turned in every pixel, and it adds up to ten digits.
+#
+# </details>
+#
+# <details><summary>Neither's, until each is compared with a finer integral.</summary>
+#
+# **Right.** The sum is one equation for all the shares together, so errors of single ones can cancel in it.
+#
+# </details>
+#
+# <details><summary>A's to ten digits, and B's to about one percent of each.</summary>
+#
+# **Not so.** In `far` the scaled gradient misses the straight path, in the median, by more than that path's largest attribution, and its sum is exact.
+#
+# </details>
+#
+# **2.** An applicant of exactly average income is explained against the average applicant, and her income gets zero. What may you conclude?
+#
+# <details><summary>That the model made no use of her income.</summary>
+#
+# **Not so.** The `unlit` pixels got exactly zero from `black`, and several logits in all from a background of real images.
+#
+# </details>
+#
+# <details><summary>That the integral was taken in too few steps.</summary>
+#
+# **Not so.** The `straight path` was integrated exactly, without any steps, and it gave the `unlit` pixels exactly zero.
+#
+# </details>
+#
+# <details><summary>Nothing about what the model does with incomes.</summary>
+#
+# **Right.** The factor $x_i - b_i$ is zero, and so is the attribution, for any model. Another baseline may show more.
+#
+# </details>
+#
+# **3.** A power bill is price times amount, and both have risen. You divide the rise along the straight path from last year; your neighbour lets the price rise first, and so gives the amount a larger share. Who is mistaken?
+#
+# <details><summary>The neighbour: only the straight path pays out the whole rise.</summary>
+#
+# **Not so.** By `walk` each of the three `turns` pays out the whole 6.
+#
+# </details>
+#
+# <details><summary>Nobody: each of you has walked another path to the same end.</summary>
+#
+# **Right.** Both ways add up to the rise. That the straight one treats price and amount alike is an argument for it, but the sum is none.
+#
+# </details>
+#
+# <details><summary>The neighbour: with finer steps the two would come to the same.</summary>
+#
+# **Not so.** The gradient of a product is linear, so `walk` makes no error of steps, and the rows of `turns` differ all the same.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: a path with a corner
 #
 # *Easy, 10 minutes.*

@@ -474,6 +474,69 @@ claim(
 # **In production** take `lime` with `discretize_continuous=False` and `sample_around_instance=True`, because by default it cuts features into bins and draws around the mean of the data instead of $x$, and look at the sum of its weights; or take `captum.attr.Lime`; where you have gradients, SmoothGrad by `captum.attr.NoiseTunnel` costs fewer questions.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** LIME explains a model of a hundred features twice, with a narrow kernel, and each time it names other features. You want the same neighbourhood explained, for as many questions to the model. What helps?
+#
+# <details><summary>Draws made in that neighbourhood, without a kernel.</summary>
+#
+# **Right.** Then all draws count alike, whereas in so many dimensions a narrow kernel leaves hardly one of them.
+#
+# </details>
+#
+# <details><summary>A penalty on the slopes, because it steadies the fit.</summary>
+#
+# **Not so.** In `agree`, runs with the penalty and a narrow kernel agree no better than lists drawn from a hat.
+#
+# </details>
+#
+# <details><summary>Nothing, because so small a place is unstable by nature.</summary>
+#
+# **Not so.** All rows of `one place` share one neighbourhood, and where most draws count the runs nearly always agree.
+#
+# </details>
+#
+# **2.** A supplier shows you that the line behind an explanation fits the model's answers almost without error. It has 31 coefficients and rests on about forty effective draws. What do you ask for?
+#
+# <details><summary>Nothing more, because the model's answers are what it should fit.</summary>
+#
+# **Not so.** The $R^2$ of the `fitted` draws is too high at each width, and most where few draws count.
+#
+# </details>
+#
+# <details><summary>The fit of a second run, to see that the first was no accident.</summary>
+#
+# **Not so.** The numbers for the `fitted` draws are medians of many explanations, and each lies above that of `fresh` draws: it is no accident.
+#
+# </details>
+#
+# <details><summary>The fit to draws that were left out when the line was made.</summary>
+#
+# **Right.** A line with nearly as many coefficients as points comes near them all, whatever they are, but it cannot know the draws that were left out.
+#
+# </details>
+#
+# **3.** At one patient the model's gradient for age points up. LIME with a very wide kernel says down, and a second run says so again. Which of the two is wrong?
+#
+# <details><summary>The gradient, because a second run has confirmed LIME.</summary>
+#
+# **Not so.** The gradient of `wavy` is known exactly, and LIME's slope for feature 1 differs from it, because it is a mean over a region.
+#
+# </details>
+#
+# <details><summary>Neither: one is about a point, the other about a region.</summary>
+#
+# **Right.** A wide kernel takes the mean over a large region, where the model may fall although it rises at the patient. Say which you asked about.
+#
+# </details>
+#
+# <details><summary>LIME, because it needs more draws to reach the gradient.</summary>
+#
+# **Not so.** With 20 000 draws `wide` and `near` lay at `smooth`, which is a mean over the region and not the gradient at the point.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: how many draws count?
 #
 # *Easy, 10 minutes.*

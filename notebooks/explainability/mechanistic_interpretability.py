@@ -526,6 +526,69 @@ Markdown(
 # **In production** take TransformerLens or nnsight for models with pretrained weights; both record and replace parts as `run` does.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** All your test texts repeat themselves after the same number of tokens, and on them a head has an induction score near one. Does it look for the present token and take what followed?
+#
+# <details><summary>Yes, because to look there is what the score measures.</summary>
+#
+# **Not so.** The head of `counting` has a high `induction_score` on words of 14, and it looks 13 back, whatever stands there.
+#
+# </details>
+#
+# <details><summary>Yes, if the model also continues these texts without an error.</summary>
+#
+# **Not so.** `counting` is right on nearly all words of 14, and on other lengths as rarely as a random token of the word.
+#
+# </details>
+#
+# <details><summary>Perhaps: only texts that repeat after other numbers can tell.</summary>
+#
+# **Right.** If the number never varies, what followed the present token stands at a fixed distance, and a head that counts looks there as well.
+#
+# </details>
+#
+# **2.** The logit lens sees nothing of the answer before the last of twelve layers. Which of the eleven others may you leave out?
+#
+# <details><summary>All of them, because the answer is made in the last one.</summary>
+#
+# **Not so.** The `logit_lens` sees nothing after the first layer of `two` either, and where that layer stops looking back, `right` falls to almost nothing.
+#
+# </details>
+#
+# <details><summary>Those that write nothing to the answer by direct attribution.</summary>
+#
+# **Not so.** By `leads` the heads of the first layer write next to nothing to the answer, and where they stop looking back hardly a copy is right.
+#
+# </details>
+#
+# <details><summary>None, before you have changed them and looked at the answer.</summary>
+#
+# **Right.** An early layer may write notes that a later one reads, which are no predictions and do not reach the logits by themselves.
+#
+# </details>
+#
+# **3.** In training, a model never had to copy anything from the second half of its context, and it passes all tests on such texts. Now the passage to be copied stands there. What do you expect?
+#
+# <details><summary>It copies rightly, because it looks for tokens and not for places.</summary>
+#
+# **Not so.** In `late` the word stands at places from which nothing had to be copied, within the 40 positions, and from 20 on hardly a copy is right.
+#
+# </details>
+#
+# <details><summary>It may fail outright; look up to which place its heads write notes.</summary>
+#
+# **Right.** Nothing in training rewarded notes for places from which nothing was copied, and no test of that kind asks for them.
+#
+# </details>
+#
+# <details><summary>It gets a little worse with each position farther into that half.</summary>
+#
+# **Not so.** `as_is` falls from nearly all right to nearly all wrong from one position to the next.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: how good is a random copy?
 #
 # *Easy, 10 minutes.*

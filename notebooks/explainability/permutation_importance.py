@@ -460,6 +460,69 @@ claim(
 # **In production** take `sklearn.inspection.permutation_importance`, which runs in parallel and knows sample weights; for groups of columns look at the R package `hstats`, and for conditional shuffles in forests at `permimp`.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A model of a pump reads eight sensors, and the bar of each is next to nothing. The engineer wants to save sensors. What do the bars tell her?
+#
+# <details><summary>All eight may go, because their bars add up to next to nothing.</summary>
+#
+# **Not so.** In the table of `average`, ten columns cost ten times as much all together as their single losses add up to.
+#
+# </details>
+#
+# <details><summary>Nothing yet: she should shuffle the eight together and look.</summary>
+#
+# **Right.** If they stand in for one another, much is lost only then; if nothing is lost even then, this model can do without what they say.
+#
+# </details>
+#
+# <details><summary>Seven may go, because short bars show that sensors repeat one another.</summary>
+#
+# **Not so.** The columns of `many` are independent, and each of their bars is short as well.
+#
+# </details>
+#
+# **2.** In a linear model of house prices the living area has the tallest bar, and it goes closely with other columns. What is lost if you leave it out and fit again?
+#
+# <details><summary>The most that a column can cost, because its bar is the tallest.</summary>
+#
+# **Not so.** `s1` had the tallest bar, and `rise_without` was hardly anything.
+#
+# </details>
+#
+# <details><summary>About half of its bar, because it shares what it says with others.</summary>
+#
+# **Not so.** The bar of `s1` was nearly as high as the whole loss, and `rise_without` far below half of that.
+#
+# </details>
+#
+# <details><summary>Perhaps hardly anything, and only the new fit can tell.</summary>
+#
+# **Right.** The bar belongs to one fit, and shuffling asks about rows that do not exist. A new fit can take what it needs from the other columns.
+#
+# </details>
+#
+# **3.** The single bars of a model add up to more than it loses when all of its columns are shuffled together. What does that show about the columns?
+#
+# <details><summary>They are independent, because nothing stands in for anything.</summary>
+#
+# **Not so.** In `exact` the ten columns of the diabetes data add up to more than `all ten together` cost, and they are strongly correlated.
+#
+# </details>
+#
+# <details><summary>Nothing yet about whether some of the columns say the same.</summary>
+#
+# **Right.** Independent columns do that, and so can correlated ones on which a model puts large weights of opposite signs.
+#
+# </details>
+#
+# <details><summary>Something was miscounted, because a whole costs no less than its parts.</summary>
+#
+# **Not so.** The columns of `many`, which are independent, lose less all together than their single losses add up to.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: correlated, but not copies
 #
 # *Medium, 15 minutes.*

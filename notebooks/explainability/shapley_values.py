@@ -583,6 +583,69 @@ claim(
 # Where you have the gradients of a network, [integrated gradients](integrated_gradients.ipynb) divide its answer, too, along one path from a baseline instead of over all orders, and the maps of [feature attribution](feature_attribution.ipynb) cost less still.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** An auditor pays the features of a credit model by the conditional game, and the postcode gets a share. The bank swears that its model does not read the postcode. Who is right?
+#
+# <details><summary>The auditor: a column that is not read cannot earn anything.</summary>
+#
+# **Not so.** The model `income` reads the income alone, and the game `conditional` pays the neighbourhood as well.
+#
+# </details>
+#
+# <details><summary>The bank: by the axioms an unread column gets zero, so the auditor erred.</summary>
+#
+# **Not so.** All of the `games` fulfil the axioms; in the conditional one the unread column does add something, because it tells what the income may be.
+#
+# </details>
+#
+# <details><summary>Perhaps both: the postcode may tell something about what is read.</summary>
+#
+# **Right.** The conditional game describes the data. For what the model itself reads, take the interventional game.
+#
+# </details>
+#
+# **2.** For a report you average the Shapley values of ten thousand customers, and you can afford few questions to the model for each. Which estimate do you take?
+#
+# <details><summary>Permutations, because they are right on average, however few.</summary>
+#
+# **Right.** A mean over customers shrinks errors that are right on average, and it need not shrink a bias.
+#
+# </details>
+#
+# <details><summary>KernelSHAP, because its values sum to each answer, so errors cancel.</summary>
+#
+# **Not so.** With few draws the mean error of `least squares` over thousands of runs was well above chance, although the values of each run sum to what they have to.
+#
+# </details>
+#
+# <details><summary>Either, because in so large a mean every error of sampling vanishes.</summary>
+#
+# **Not so.** In the rows of `bias` that was so for `permutations`, but not for `least squares` with few draws.
+#
+# </details>
+#
+# **3.** By their Shapley value, the debts of a refused applicant took 3 from her score, and she missed the limit by 2. She pays them down to the background's average. What then?
+#
+# <details><summary>She passes, because her score rises by 3.</summary>
+#
+# **Not so.** In `product` the income was paid $2.5$, but with the average income of `earlier`, $0.5$, the score is $0.5 \cdot 3 = 1.5$ and falls by $4.5$.
+#
+# </details>
+#
+# <details><summary>She may pass or not; the model has to be asked.</summary>
+#
+# **Right.** A value is a mean over coalitions of this one input, and with lower debts she is another input.
+#
+# </details>
+#
+# <details><summary>She fails, because others share in those 3.</summary>
+#
+# **Not so.** In `product` the two features share in the score, too, and there the change of the income moves it by more than the income's value, not by less.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: a linear model needs no coalitions
 #
 # *Easy, 10 minutes.*

@@ -367,6 +367,69 @@ claim(
 # **In production** take shap's `TreeExplainer`, with the background as an explicit `shap.maskers.Independent(X, max_samples=len(X))` and the output named, or Woodelf {cite}`nadel2025` for large data.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A random forest of scikit-learn gives a customer's income the value $0.2$, and boosted trees with two classes give it $1.5$. Which of them leans more on the income?
+#
+# <details><summary>The boosted trees, because their value is several times as large.</summary>
+#
+# **Not so.** It is in log-odds, in which nearly every patient of `scales` had a value above 1; a probability cannot change by more than 1.
+#
+# </details>
+#
+# <details><summary>One cannot say, because the two values have different units.</summary>
+#
+# **Right.** The forest adds up probabilities and the boosted trees log-odds. To compare them, explain the probability of both.
+#
+# </details>
+#
+# <details><summary>One can, once the logistic function has made both values comparable.</summary>
+#
+# **Not so.** For the patient `who`, `expit` makes about one half of a feature that adds next to nothing.
+#
+# </details>
+#
+# **2.** A survey holds each person's income four times: by month, by year, before and after taxes. You drop every column whose mean absolute Shapley value is small. What can happen?
+#
+# <details><summary>All four may go, although the model relies on the income.</summary>
+#
+# **Right.** Each copy gets only a part of the credit and sinks in the ranking. Add up the values of columns that belong together first.
+#
+# </details>
+#
+# <details><summary>Nothing bad, because each copy earns what one alone would earn.</summary>
+#
+# **Not so.** In `copies` even the largest of four copies gets less than half of what the one column had.
+#
+# </details>
+#
+# <details><summary>Three of them go, because one copy keeps the credit of all.</summary>
+#
+# **Not so.** In `copies` what is in the column `largest` shrinks with every copy that is added.
+#
+# </details>
+#
+# **3.** You add 270 columns of noise to a table of 30, and the boosted trees come out with as many leaves, of three conditions each, as before. How many conditions must be checked for exact values?
+#
+# <details><summary>Far too many to check, because 300 features have so many coalitions.</summary>
+#
+# **Not so.** `leaf_by_leaf` gives the enumerated values and never asks about a coalition.
+#
+# </details>
+#
+# <details><summary>Ten times as many, because there are ten times as many features.</summary>
+#
+# **Not so.** The line of `by_leaf` is flat: with 30 features about as many conditions are checked as with 8.
+#
+# </details>
+#
+# <details><summary>About as many as before, because each leaf has its three conditions.</summary>
+#
+# **Right.** A leaf asks about its own conditions only, and a feature that it does not ask about gets nothing from it.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: one leaf
 #
 # *Easy, 10 minutes.*

@@ -488,6 +488,69 @@ claim(
 )
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** One of your features is stored in metres from today on and no longer in kilometres, so that its numbers grow a thousandfold. The others stay as they are. Which detectors are sure to rank your samples as before?
+#
+# <details><summary>All four, because strangeness has nothing to do with units.</summary>
+#
+# **Not so.** In the table that prints `ranges` for *other unit*, C sank for both neighbour methods, although it lay as far away as before.
+#
+# </details>
+#
+# <details><summary>Mahalanobis and the forest, but neither of the neighbour methods.</summary>
+#
+# **Right.** The one divides by the spread along each direction, the other asks only on which side of a cut a sample lies. The distances, however, are now distances in one feature.
+#
+# </details>
+#
+# <details><summary>All but the distance, because the local outlier factor has no unit.</summary>
+#
+# **Not so.** It does not mind a unit that changes for *all* features; where one changed alone, `ranges` shows C lower, in some draws below nearly all normal samples.
+#
+# </details>
+#
+# **2.** Among your fitted payments are those of a ring of 25 fraudsters, nearly equal. You score by the distance to the 10th neighbour, and a colleague proposes the 40th. What does that change?
+#
+# <details><summary>Nothing, because the ring is as dense as it was.</summary>
+#
+# **Not so.** Ten neighbours put C in its crowd of thirty below half of the normal samples, and `wide`, with 40, put it above half.
+#
+# </details>
+#
+# <details><summary>The ring is seen, and nothing else is lost.</summary>
+#
+# **Not so.** Something is lost: in `blurred`, the 40th neighbour put B, just off the thin arc, lower than the 10th did in each draw.
+#
+# </details>
+#
+# <details><summary>The ring is seen, and what is strange by a little is seen less.</summary>
+#
+# **Right.** The 40th neighbour of such a payment lies outside the ring, so the distance to it is large. Elsewhere it reaches so far that small departures count for less.
+#
+# </details>
+#
+# **3.** Your log has stored many events twice or three times, normal and strange ones alike. You want to know how well the local outlier factor does on it. What do you do first?
+#
+# <details><summary>Keep one copy of each event, and split after that.</summary>
+#
+# **Right.** Then no tested event finds itself among the fitted ones, and no density is spoiled by equal rows.
+#
+# </details>
+#
+# <details><summary>Split, so that all copies of an event stay on one side.</summary>
+#
+# **Not so.** The copies then still spoil the densities: *filled after the split* is the lowest line of `result` for this detector.
+#
+# </details>
+#
+# <details><summary>Nothing, because copies of both kinds cancel out.</summary>
+#
+# **Not so.** They do not: in `result` both neighbour methods lost much when the rows were filled up with copies of both kinds.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: the sensor that never moved
 #
 # *Easy, 10 minutes.*

@@ -429,6 +429,69 @@ claim(
 # **In production** take scikit-learn's `roc_auc_score` and `average_precision_score`, and for conformal alarms [nonconform](https://pypi.org/project/nonconform/), which wraps pyod's detectors, or [puncc](https://pypi.org/project/puncc/).
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** Normal rows are scarce. So you fit the detector to all of them, and then take the conformal threshold from the scores of some of these rows. What becomes of the promise?
+#
+# <details><summary>It holds, because the conformal threshold suits any detector.</summary>
+#
+# **Not so.** In `reused` the very same function got the scores of fitted rows, and the alarm rang many times as often as promised.
+#
+# </details>
+#
+# <details><summary>It is lost, because the detector knows these rows and no new one.</summary>
+#
+# **Right.** The promise rests on one thing alone, that the scores it sorts and the new one are exchangeable, and these are not.
+#
+# </details>
+#
+# <details><summary>The alarm rings too rarely, because the detector knows these rows.</summary>
+#
+# **Not so.** They score low because it knows them, and a threshold taken from them is low, too: `reused` came out far above `apart`.
+#
+# </details>
+#
+# **2.** A hospital calibrates its alarm on normal patients of all ages, so that it rings for one in twenty of them. What does this say of the normal children?
+#
+# <details><summary>It rings for one in twenty of them, as children were among the patients.</summary>
+#
+# **Not so.** All eight digits were among the calibration rows, and yet in `false` the digit 1 rings many times as often as the digit 0.
+#
+# </details>
+#
+# <details><summary>It rings for one in twenty of them, if the sample was large enough.</summary>
+#
+# **Not so.** A larger sample steadies the average, not its parts: `alarms` was averaged over twenty deals, and the digits still differed widely.
+#
+# </details>
+#
+# <details><summary>Nothing, before somebody has counted the children by themselves.</summary>
+#
+# **Right.** The promise is an average over all normal patients, and one group may pay for another. Calibrated on children alone it would be theirs.
+#
+# </details>
+#
+# **3.** A score was tried where every second patient was ill. It moves to a ward where one in eleven is, and within the ill and within the healthy the scores are spread as before. What changes?
+#
+# <details><summary>The average precision falls, and the AUROC stays.</summary>
+#
+# **Right.** The AUROC compares one ill with one healthy patient, however many there are of each. The precision counts all the healthy ones that stand higher in the list.
+#
+# </details>
+#
+# <details><summary>The AUROC falls, because more healthy patients outrank the ill.</summary>
+#
+# **Not so.** More of them do, but no larger share: `auroc(many, rare)` came out the same as `auroc(six, anomalous)`.
+#
+# </details>
+#
+# <details><summary>Neither number changes, because the score is the same.</summary>
+#
+# **Not so.** `average_precision(many, rare)` came out well below `average_precision(six, anomalous)`, on the same six scores.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: a p-value
 #
 # *Easy, 10 minutes.*

@@ -339,6 +339,69 @@ claim(
 # **In production** use Stable-Baselines3 or CleanRL, and check how your version treats time limits before you do.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** Ten slot machines pay the same on average. You try each a few times, choose the one with the best average so far, and write that average down as what it is worth. What is wrong with the note?
+#
+# <details><summary>Nothing, because averages of fair tries err upwards as often as downwards.</summary>
+#
+# **Not so.** Those of one machine do, but not the best of several: `single` chose and valued with one noisy table, and five worthless actions came out as worth more than one.
+#
+# </details>
+#
+# <details><summary>It is probably too high, and fresh tries of that machine would put it right.</summary>
+#
+# **Right.** The machine was chosen for its luck, which does not come with it into new tries. The double estimate uses that: the second network had no part in the choice.
+#
+# </details>
+#
+# <details><summary>It is probably too high, and so would fresh tries of that machine be.</summary>
+#
+# **Not so.** `double` values the chosen action by a second table with noise of its own, and on average it came out as worth nothing, which is right.
+#
+# </details>
+#
+# **2.** An agent learns to run a shop that earns money day and night. Its episodes are cut after some hours, and its program has one flag for both kinds of end. What do you notice while it learns?
+#
+# <details><summary>Rewards that do not rise, as with most other bugs.</summary>
+#
+# **Not so.** In the first picture the loss of `wrong end`, the cut taken for an end, falls at first as quickly as the right one, so the rewards rise.
+#
+# </details>
+#
+# <details><summary>Values that are too high, because it takes the cut for a success.</summary>
+#
+# **Not so.** It takes the cut for the end of all income: `wrong_believed` came out nearer to `vanishing.value` than to the truth, and so too low.
+#
+# </details>
+#
+# <details><summary>Values that are too low, but only if you know the true ones.</summary>
+#
+# **Right.** To the network nothing follows the cut, so the future counts for less. Nothing crashes and the rewards rise, so only a comparison with the truth shows it.
+#
+# </details>
+#
+# **3.** On a problem that you can solve exactly, the values of a learnt network turn out to be far off. What do you now know about its policy?
+#
+# <details><summary>By itself nothing; you have to value the policy, too.</summary>
+#
+# **Right.** A policy needs the right order of the actions in each state, and wrong values may keep that order or not. That is why this page measures both.
+#
+# </details>
+#
+# <details><summary>It must lose something, because who misjudges values chooses badly.</summary>
+#
+# **Not so.** `vanishing.value` is far too low, and yet `policy_value(machine, vanishing.policy)` equals the optimum.
+#
+# </details>
+#
+# <details><summary>It loses nothing, because only the order of the actions matters.</summary>
+#
+# **Not so.** The order matters, but wrong values need not keep it: with `wrong end` the values are far off, and most seeds lose something.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: the target
 #
 # *Easy, 10 minutes.*

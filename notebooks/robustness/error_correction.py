@@ -477,6 +477,69 @@ claim(
 # **In production** the memory controller does SECDED for you, if you buy memory with error correction and read its log; for check sums take `zlib.crc32`, and `hashlib` or `hmac` where somebody might mean it.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A cosmic ray flips place 4 of a Hamming word of seven bits. That is one of the parity bits. What does the decoder do?
+#
+# <details><summary>It notices nothing, because the message is untouched.</summary>
+#
+# **Not so.** `code.syndrome` spelled the place of the flip for all seven places, parity bits among them.
+#
+# </details>
+#
+# <details><summary>It changes a message bit, because a wrong check misleads it.</summary>
+#
+# **Not so.** `code.decode` gave the message back for a flip in each of the seven places.
+#
+# </details>
+#
+# <details><summary>It flips place 4 back and returns the message.</summary>
+#
+# **Right.** Only check 4 counts place 4, so the syndrome is 4. The decoder makes no difference between places that carry the message and places that guard it.
+#
+# </details>
+#
+# **2.** Two memories for a model fail on equally many words. One hands out the wrong words, the other refuses them and names their addresses. The weights also lie on a disk. Which one do you take?
+#
+# <details><summary>The one that refuses, because those words can be fetched again.</summary>
+#
+# **Right.** A refusal has an address, and the disk has the word that belongs there. A wrong word that is handed out is not noticed by anybody.
+#
+# </details>
+#
+# <details><summary>The one that hands them out, because most of their bits are right.</summary>
+#
+# **Not so.** In `ruined` one wrong bit in the exponent of one weight was often enough to take the accuracy below one half.
+#
+# </details>
+#
+# <details><summary>Either, because a lost word is a lost word.</summary>
+#
+# **Not so.** With one flipped bit in a thousand the worst model in `guarded` lost most of its accuracy; with the refused words fetched again, the worst in `reread` kept it.
+#
+# </details>
+#
+# **3.** A model file lies on a public server with its CRC-32 beside it. A colleague proposes a CRC of 64 bits, because nobody can find a second file with the same sum by trying. What does that bring?
+#
+# <details><summary>It keeps forgers out, because there are too many sums to try.</summary>
+#
+# **Not so.** `forged` was made without trying anything: the polynomial `g` is public, and adding it to the message left the sum as it was.
+#
+# </details>
+#
+# <details><summary>It notices accidents more surely, and keeps no forger out.</summary>
+#
+# **Right.** The longer polynomial is public, too, and its multiples go unnoticed as before. Against somebody who means it you need a key.
+#
+# </details>
+#
+# <details><summary>Hardly anything, because check sums miss even small accidents.</summary>
+#
+# **Not so.** `crc32` noticed each of the thousands of flips of one or two bits in a message of 16 bytes.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: encode by hand
 #
 # *Easy, 10 minutes.*

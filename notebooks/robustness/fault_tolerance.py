@@ -370,6 +370,49 @@ claim(
 # **In production** use QuantEcon's `DiscreteDP` for models as large as memory allows, and raise its `max_iter`, because value iteration stops at 250 sweeps without a word.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** You take over a machine like the one on this page from somebody who let it run down: two of its parts are badly worn, the third is new. You have the optimal plan that was computed when it was new. What do you do?
+#
+# <details><summary>Overhaul it first, because the plan was made for a new machine.</summary>
+#
+# **Not so.** The plan was made for all states at once: `best.policy` holds an action for each of the 64, and for this one the table that prints `grid` says *run*.
+#
+# </details>
+#
+# <details><summary>Compute a new plan, because with these parts another one may be better.</summary>
+#
+# **Not so.** From none of the 64 states, worn ones among them, was any of the tried policies worth more than `best.policy`.
+#
+# </details>
+#
+# <details><summary>Follow the plan from where the machine is now.</summary>
+#
+# **Right.** Bellman's equation is solved in all states, and what happens next depends on how worn the parts are today, not on how they came to be so.
+#
+# </details>
+#
+# **2.** Your value iteration with $\gamma = 0.9$ is still running. The last sweep raised the value of each state by exactly $0.1$. How far from the truth are the values that it now holds?
+#
+# <details><summary>By nine times that change in each state, so you can add it and stop.</summary>
+#
+# **Right.** Where all states change alike the two bounds meet, because all later sweeps together add $0.1 \cdot (0.9 + 0.9^2 + \dots) = 0.9$.
+#
+# </details>
+#
+# <details><summary>By no more than that change, because the last change bounds the error.</summary>
+#
+# **Not so.** The toolbox stopped where a sweep raised all states alike, and what its `ValueIteration` gave in `answers` lies below the truth by many times that change.
+#
+# </details>
+#
+# <details><summary>Nobody can tell before a sweep changes hardly anything.</summary>
+#
+# **Not so.** `value_iteration` stopped on the forest after four sweeps, when each further one would still have raised all its states, and its values were the true ones.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: the price of a spare
 #
 # *Easy, 10 minutes.*

@@ -536,6 +536,69 @@ table(
 # A random code is for learning: standards choose theirs without short cycles and small stopping sets.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** Three sensors look at one bit, independently. One says 0 with $\lambda = 3$; the other two say 1, each with $\lambda = -1$. What should you believe?
+#
+# <details><summary>That the bit is 1, by two votes to one.</summary>
+#
+# **Not so.** `sum_product` on `copies` counted no votes: each copy ended with the *sum* of the three ratios, in which a sure voice weighs more.
+#
+# </details>
+#
+# <details><summary>Nothing either way, because the sensors contradict one another.</summary>
+#
+# **Not so.** They contradicted one another in `copies`, too, and still all three ended with one definite belief, the sum.
+#
+# </details>
+#
+# <details><summary>That the bit is 0, but less surely than the first sensor says.</summary>
+#
+# **Right.** Independent evidence adds up, and $3 - 1 - 1 = 1$ still speaks for 0.
+#
+# </details>
+#
+# **2.** Peeling has come to a stop, and a hundred bits of a block are still missing. What can still help?
+#
+# <details><summary>More rounds, because each of them fills in a few more.</summary>
+#
+# **Not so.** It stops only where no check misses a single bit, and then no round begins: of the first two bits of `four`, `peel` filled in neither.
+#
+# </details>
+#
+# <details><summary>Another decoder, which solves all checks at once.</summary>
+#
+# **Right.** No check determines a bit by itself any more, but several checks together may. The price is work that grows with the cube of the length.
+#
+# </details>
+#
+# <details><summary>Nothing, because the checks do not determine these bits.</summary>
+#
+# **Not so.** They often do: in `tried`, elimination used the very same checks and lost far fewer blocks than peeling.
+#
+# </details>
+#
+# **3.** Three colleagues estimate a risk. Day after day each of them adds the reports of the other two to their own estimate, and a report contains all that its author has heard so far. After a week all three are very sure. What has happened?
+#
+# <details><summary>They have counted their own evidence again and again.</summary>
+#
+# **Right.** What comes back to its sender is no news, and it is taken for news. The signs ≠ in the two rules are there to keep it out.
+#
+# </details>
+#
+# <details><summary>They have come closer to the truth, because in the end all agree.</summary>
+#
+# **Not so.** `echo` passes messages on like that, and `lost_echo` counted all of the hundred blocks as lost, where the correct rule lost few.
+#
+# </details>
+#
+# <details><summary>They are too sure, but what they decide stays the same.</summary>
+#
+# **Not so.** `lost_echo` counts wrong decisions and not excessive sureness: no block was decided rightly, although `sum_product` decides most of them so.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: how many checks per bit?
 #
 # *Easy, 10 minutes.*

@@ -401,6 +401,69 @@ claim(
 # **In production** take scikit-learn's `SVC` or `OneVsOneClassifier` where nothing breaks, `BaggingClassifier` where learners can name the class, and `OutputCodeClassifier` where random words will do; for words of your own, copy the class above.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** You ask a language model each yes-or-no question three times, with all randomness turned off, and take the majority of the answers. What does that protect you from?
+#
+# <details><summary>The model's mistakes, because two answers of three must be wrong.</summary>
+#
+# **Not so.** In `made` the three copies with the same seed read exactly as many digits right as one: they make each mistake together.
+#
+# </details>
+#
+# <details><summary>Nothing, because three equal answers are worth one.</summary>
+#
+# **Not so.** In the same table of `made` a liar cost the three copies next to nothing, and the single learners much of what they read.
+#
+# </details>
+#
+# <details><summary>Answers that are spoiled on their way to you.</summary>
+#
+# **Right.** A fault strikes one of the three copies, and the other two outvote it. A mistake is in all three, because the same learner made them.
+#
+# </details>
+#
+# **2.** To tell ten birds apart you may ask seven people to name the bird, or seven people one yes-or-no question each, with words that differ in at least three places. Which survives more liars?
+#
+# <details><summary>The questions, because a code corrects where a vote only counts.</summary>
+#
+# **Not so.** In `naming`, broken trees cost `plain vote` next to nothing and the code much.
+#
+# </details>
+#
+# <details><summary>The names, because three liars may agree and still lose.</summary>
+#
+# **Right.** Two different names differ in all seven places, so $t = 3$; with three places it is $t = 1$. A vote is a code, too, with the largest distance there is.
+#
+# </details>
+#
+# <details><summary>Both as many, because both rest on seven answers.</summary>
+#
+# **Not so.** What counts is in how many places two words differ: in `naming` both designs have fifteen trees, and with one to four of them broken the vote was ahead each time.
+#
+# </details>
+#
+# **3.** A filter has one detector per kind of harm and reports the kind whose score is highest. One detector breaks and now scores high where it should score low, and the other way round. Which reports are wrong?
+#
+# <details><summary>Most of them, because the broken detector wins nearly everywhere.</summary>
+#
+# **Right.** Most inputs are not of its kind, so that its score is high on most inputs. The highest score decides alone, and nobody outvotes it.
+#
+# </details>
+#
+# <details><summary>Those on its own kind of harm, and few others.</summary>
+#
+# **Not so.** In `yes_no` one liar of ten, decoded by score, cost most of all digits and not a tenth of them.
+#
+# </details>
+#
+# <details><summary>Few, because all the other scores stand against a single one.</summary>
+#
+# **Not so.** They do not add up against it: in `yes_no` one liar cost even more by score than by bare answers.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: every question there is
 #
 # *Easy, 10 minutes.*

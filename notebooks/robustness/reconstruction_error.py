@@ -374,6 +374,69 @@ claim(
 # **In production** take scikit-learn's `PCA` with `inverse_transform`, or PyOD's `AutoEncoder`, whose scores also grow with strangeness.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** Two flow meters on one pipe have always shown the same, anything from 0 to 10. You watch the pair by the residual of one principal component. When does it rise?
+#
+# <details><summary>When both show 30, three times as much as ever before.</summary>
+#
+# **Not so.** `altimeters` rebuilt (9, 9) without any error, although the fitted readings went up to 2.
+#
+# </details>
+#
+# <details><summary>When one shows 4 and the other one 6.</summary>
+#
+# **Right.** Each of them is usual, and only the pair is impossible. The line rebuilds it as 5 and 5, and what got lost is the broken relation.
+#
+# </details>
+#
+# <details><summary>When both show 5 while all pumps stand still.</summary>
+#
+# **Not so.** The residual knows the pair alone, and for a pair on the line, such as (1, 1), `altimeters` has no error.
+#
+# </details>
+#
+# **2.** To clean a log of 300 rows, you fit a plane to all of them and look for rows that are rebuilt badly. One row is off by a factor of a thousand. What becomes of it?
+#
+# <details><summary>It stands out, because it lies farther off than all others.</summary>
+#
+# **Not so.** It does if it is new; fitted, in `masked`, the row with factor 1000 was rebuilt better than most normal rows.
+#
+# </details>
+#
+# <details><summary>It hides, and a row that is off by ten would hide better.</summary>
+#
+# **Not so.** It goes the other way: in `masked` the fitted row with factor 10 still stood above most normal rows, and the larger the factor, the lower it sank.
+#
+# </details>
+#
+# <details><summary>It hides, because the plane has turned towards it.</summary>
+#
+# **Right.** The plane follows what varies most, and one row that is large enough outweighs hundreds. Rough errors have to go before the plane is fitted.
+#
+# </details>
+#
+# **3.** You have fitted a plane and a network to ninety normal images. On these, the network's error is a third of the plane's. Which of them detects strange images better?
+#
+# <details><summary>You cannot tell yet.</summary>
+#
+# **Right.** A small error on fitted images may be mere memory. What detects is the gap between strange images and normal ones that were not fitted.
+#
+# </details>
+#
+# <details><summary>The network.</summary>
+#
+# **Not so.** In `errors` the network had much the smaller error on fitted threes and the larger one on new threes, and with 4 numbers kept it lost to the plane in `one`.
+#
+# </details>
+#
+# <details><summary>The plane.</summary>
+#
+# **Not so.** Nor does that follow: in `one`, with 32 numbers kept, the network won in each seed.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: how many numbers to keep?
 #
 # *Easy, 10 minutes.*

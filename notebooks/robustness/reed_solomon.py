@@ -453,6 +453,49 @@ claim(
 # **In production** use reedsolo, whose answers follow the count above and which fills in known erasures, galois for speed and for other cyclic codes (but check that its answer is a code word), and a compiled library such as Intel's ISA-L for storage.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** In one word of RS(255, 223) exactly 17 bits were flipped on the way. Does it come back?
+#
+# <details><summary>No, because the code corrects 16 and no more.</summary>
+#
+# **Not so.** It counts bytes and not bits: with `^= 0xFF` all eight bits of a byte were flipped in `stream`, and interleaved words with 16 such bytes came back.
+#
+# </details>
+#
+# <details><summary>Yes, because 32 check bytes hold far more than 17 bits.</summary>
+#
+# **Not so.** Seventeen flips may spoil 17 bytes, and `lost` counts what that does: with more than 16 wrong bytes in some word, each plain file was damaged.
+#
+# </details>
+#
+# <details><summary>If they lie in at most 16 bytes, and otherwise not.</summary>
+#
+# **Right.** A byte is one wrong symbol, be one of its bits flipped or all eight. So damage that lies together is cheap, and scattered damage is dear.
+#
+# </details>
+#
+# **2.** To save space, a colleague gives each word of 255 bytes only two check bytes. Now and then two bytes of one word are wrong. What does the decoder do with it?
+#
+# <details><summary>Nearly always it says corrected, with a wrong message.</summary>
+#
+# **Right.** Two check bytes make room for so many code words that nearly all words lie within one byte of one of them. The decoder takes that one, and it is not yours.
+#
+# </details>
+#
+# <details><summary>Nearly always it refuses, as two errors seldom look like one.</summary>
+#
+# **Not so.** It is the other way round: the first row of `unnoticed`, for RS(255, 253), is close to one.
+#
+# </details>
+#
+# <details><summary>It puts one of the two right and leaves the other.</summary>
+#
+# **Not so.** Beyond its limit it goes to another word altogether: with two wrong points `lines` found a line through three points, and neither of its two numbers was the sent one.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: how many check bytes?
 #
 # *Easy, 5 minutes.*

@@ -433,6 +433,69 @@ np.array(values) - plain
 # **In production** take [PRISM](https://www.prismmodelchecker.org) or [IntervalMDP.jl](https://github.com/Zinoex/IntervalMDP.jl), which are maintained and plan with intervals; [cvxpy](https://www.cvxpy.org) solves the inner minimum for a convex set of your own.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A delivery robot is planned with an L1 set in which nature may move probability to any state. In the answer, to stand in its locked garage is nearly as dear as to cross the road. What do you change?
+#
+# <details><summary>Nothing, because a robust plan makes every place dearer.</summary>
+#
+# **Not so.** Where nature was kept to the support, `tight` left the goal, at which nothing can happen either, at its true worth for each radius.
+#
+# </details>
+#
+# <details><summary>The set, so that nature cannot leave what a step can lead to.</summary>
+#
+# **Right.** Nature carries the robot out through a locked door, which no world does. What is known to be impossible has to be kept out of its reach.
+#
+# </details>
+#
+# <details><summary>The radius, because only a large one makes a garage dear.</summary>
+#
+# **Not so.** In `loose` the goal was dear at the smallest radius, too, because any mass at all may then reach the worst state, again and again.
+#
+# </details>
+#
+# **2.** You planned the walk along the cliff with radius 0.2, a colleague with radius 0.02. Now the map turns out to be exactly right. Who has paid more for being careful?
+#
+# <details><summary>You, because ten times the radius is ten times the caution.</summary>
+#
+# **Not so.** The column `price` holds the same number for both radii, because both plans walk one row away from the edge.
+#
+# </details>
+#
+# <details><summary>Nobody, because a robust plan is dearer only where nature strikes.</summary>
+#
+# **Not so.** `price` is above zero in each row: the detour is walked whether nature strikes or not.
+#
+# </details>
+#
+# <details><summary>Both the same, because their plans walk the same detour.</summary>
+#
+# **Right.** On the map as it is you pay for the path and not for the radius. A larger radius costs more only when it changes the path.
+#
+# </details>
+#
+# **3.** A step leads to *good* in seven cases of ten, to *worn* in three, and to *broken* in none. Good is worth most and broken least. The set is L1 with radius 0.2, kept to the support. What does nature do?
+#
+# <details><summary>It moves two tenths from good to worn.</summary>
+#
+# **Not so.** That is twice too much: with radius 0.4 it was two tenths that `worst.kernel` had less on *good*.
+#
+# </details>
+#
+# <details><summary>It moves one tenth from good to worn.</summary>
+#
+# **Right.** What good loses, worn gains, so half of the radius can move. On the support worn is the worst state that can be reached.
+#
+# </details>
+#
+# <details><summary>It moves one tenth from good to broken.</summary>
+#
+# **Not so.** On the support mass arrives only where the step leads anyway: in `tight` nothing could carry the walker from the goal to the cliff.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: mass that may go anywhere
 #
 # *Easy, 10 minutes.*

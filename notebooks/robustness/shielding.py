@@ -487,6 +487,69 @@ claim(
 # **In production** use [Storm](https://www.stormchecker.org), from Python through `stormpy`: it reads models from a language of their own and is made for far larger ones; its offshoot Tempest {cite}`pranger2021` computes shields.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** On the hill of this page somebody builds a railing: walking from the slope now ends in the pit only once in a million times, and otherwise on the rim. What becomes of the safe set?
+#
+# <details><summary>The slope joins it, because once in a million is as good as never.</summary>
+#
+# **Not so.** `greatest_safe_set` asks whether the probability of leaving is zero, not whether it is small; and in `same` twenty lakes with other probabilities were all served by one and the same shield.
+#
+# </details>
+#
+# <details><summary>The rim may now walk, because the slope has become nearly harmless.</summary>
+#
+# **Not so.** The slope is harmless in itself on the page as well, and still `inside.actions` forbids the step to it, because from there one cannot *surely* stay out of the pit.
+#
+# </details>
+#
+# <details><summary>Nothing changes, because from the slope the pit is still possible.</summary>
+#
+# **Right.** The safe set depends on what is possible and not on how likely it is. What the railing changes is the probability of harm outside the set.
+#
+# </details>
+#
+# **2.** A robot has to learn on a factory floor, among people, and is fined for each collision. Somebody proposes a fine ten times as large. What does it buy?
+#
+# <details><summary>About a tenth of the collisions while it learns.</summary>
+#
+# **Not so.** In `learning` the rows with a fine of 10 and of 100 show nearly as many falls while learning, thousands in both.
+#
+# </details>
+#
+# <details><summary>A safer robot afterwards, but hardly fewer collisions until then.</summary>
+#
+# **Right.** A fine teaches only when it is paid, and a learner goes on trying things. Afterwards, on the lake, the large fine did keep the policy from harm.
+#
+# </details>
+#
+# <details><summary>Nothing, because a fine cannot make a policy safe.</summary>
+#
+# **Not so.** In `learning` the harm afterwards came out as zero, in all printed digits, for the worst of the policies that were fined 100.
+#
+# </details>
+#
+# **3.** A patrol goes to and fro between two harmless rooms for ever. For these rooms a colleague solves $(I - P_\pi)\,h = b$, with $b$ the probability of harm at once, and gets *singular matrix*. What does that mean?
+#
+# <details><summary>The rooms are never left, so that harm is out of reach.</summary>
+#
+# **Right.** Inside rooms that are never left the equations have many solutions, and the probability is the least of them, zero. That is read off the graph before anything is solved.
+#
+# </details>
+#
+# <details><summary>The model has a fault, because a sound one has one solution.</summary>
+#
+# **Not so.** The hill is sound, and yet `naive_harm` stopped with this error as soon as the policy was shielded.
+#
+# </details>
+#
+# <details><summary>Nothing can be said of the probability of harm from there.</summary>
+#
+# **Not so.** `harm_probability` could: on the same hill, with the same policy, `behind` holds exactly zero for the rim.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: a fine instead of a shield
 #
 # *Easy, 10 minutes.*

@@ -453,6 +453,69 @@ claim(
 # **In production** take `torchattacks`, `foolbox` or the Adversarial Robustness Toolbox, and for a figure that you publish AutoAttack.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A linear spam filter weighs ten thousand word frequencies, and all its weights are of about the same size. Random errors of a certain size, up or down in every frequency, shift its score a little. What does a sender achieve who chooses the signs of errors of that size?
+#
+# <details><summary>Little more, because the errors are no larger.</summary>
+#
+# **Not so.** The changes in `noisy` and in `attacked` are of one size as well, and the network named most of the first images correctly and hardly any of the second.
+#
+# </details>
+#
+# <details><summary>A shift that is about a hundred times as large.</summary>
+#
+# **Right.** Chosen errors add up to $\epsilon\,\lVert w \rVert_1$ and random ones to about $\epsilon\,\lVert w \rVert_2$; for ten thousand weights of one size the ratio is $\sqrt{10\,000} = 100$.
+#
+# </details>
+#
+# <details><summary>A shift that is about ten thousand times as large.</summary>
+#
+# **Not so.** Random errors add up as well, only more slowly: with its 64 pixels `ratio` stayed below 8, the root of 64.
+#
+# </details>
+#
+# **2.** Each pixel may change by 8 levels of grey. Your attack starts at the image and takes ten steps of half a level, and nearly every image survives. What do you know about changes of 8 levels?
+#
+# <details><summary>That most images withstand them, because ten steps found nothing.</summary>
+#
+# **Not so.** Five short steps found nothing on most images in `survive` either, and twenty longer ones fooled nearly all of them.
+#
+# </details>
+#
+# <details><summary>Enough, as soon as ten random starts have said the same.</summary>
+#
+# **Not so.** The walks in `short` had ten random starts and steps for half of the way, and each of them missed the worst point of a linear score.
+#
+# </details>
+#
+# <details><summary>Hardly anything, because the walk ends after 5 levels.</summary>
+#
+# **Right.** Steps × step is 5 levels, so whatever lies farther away was never tried. And even about those 5 levels a failed attack proves nothing.
+#
+# </details>
+#
+# **3.** Pixels run from 0 to 255. One tool finds a change of length 90 that fools your model on an image, another tool one of length 104. How long is the shortest change that fools it there?
+#
+# <details><summary>At most 90, and more is not known.</summary>
+#
+# **Right.** What was found is a proof that its length suffices, so the smaller number counts; a nearer image may exist that neither tool came across.
+#
+# </details>
+#
+# <details><summary>90, because this tool looks for the shortest.</summary>
+#
+# **Not so.** So do both `kinds` in the duel, and on some images each of them was undercut by the other.
+#
+# </details>
+#
+# <details><summary>Between 90 and 104, because the two disagree.</summary>
+#
+# **Not so.** Both numbers are found from above: on the images that both fooled, the attack in `weak` was farther away than the full one, and so a disagreement encloses nothing.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: how far to the border?
 #
 # *Easy, 10 minutes.*

@@ -531,6 +531,69 @@ claim(
 # **In production** use the trainers of the Adversarial Robustness Toolbox, or start from a network of RobustBench, whose robust accuracy somebody else has measured; judge either with AutoAttack.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A bank trains its fraud detector on inputs attacked by one step. On new cases, attacked by one step as well, it recognises nine in ten. What do you ask for before you believe in it?
+#
+# <details><summary>Nothing, because these cases were not in the training.</summary>
+#
+# **Not so.** Neither were the test images in `curves`: under one step single-step training looked nearly as good as PGD training, and under ten it had lost much of that.
+#
+# </details>
+#
+# <details><summary>The same cases under several attacks of many steps.</summary>
+#
+# **Right.** The detector was trained for precisely this exam, and it can learn to bend its loss so that one straight step leads nowhere.
+#
+# </details>
+#
+# <details><summary>Its accuracy on cases that nobody attacked.</summary>
+#
+# **Not so.** It cannot tell you: in `large` all four networks read plain images about equally well, and only some of them withstood the attacks.
+#
+# </details>
+#
+# **2.** Nine-step PGD training and single-step training run for 30 epochs each, and the first withstands more. Somebody objects that it only had more computing. What answers this?
+#
+# <details><summary>Nothing is to be answered, because the epochs were equal.</summary>
+#
+# **Not so.** An epoch is not the same work: in the table of `overview` FGSM and PGD training have equal epochs and very different numbers of gradients.
+#
+# </details>
+#
+# <details><summary>Nothing can answer it, because with equal gradients single steps catch up.</summary>
+#
+# **Not so.** They need not: in `large` FGSM training with 4 times the epochs kept about as many images at the full radius as before, and PGD training kept more.
+#
+# </details>
+#
+# <details><summary>A single-step model that was trained for 150 epochs.</summary>
+#
+# **Right.** Ten gradients an image against two is five times the work, so the single steps get five times the epochs. If they still lose, it was the search.
+#
+# </details>
+#
+# **3.** A ranking attacks three training methods with twenty steps of PGD on the cross-entropy, and one method leads by three points on every seed. What do you know?
+#
+# <details><summary>That it leads in this test, after this training.</summary>
+#
+# **Right.** On this page the lead depended on the attack that asked and on the length of the training, so the sentence needs both.
+#
+# </details>
+#
+# <details><summary>That it leads under stronger attacks, because all were treated alike.</summary>
+#
+# **Not so.** In `quick` TRADES led after 20 epochs on every seed, and in `tiny`, which asks the same networks with four attacks, PGD training did.
+#
+# </details>
+#
+# <details><summary>That it leads after longer training, because it led on every seed.</summary>
+#
+# **Not so.** So did PGD training in `tiny`, and still the lead changed sides between 20 and 80 epochs.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: the worst image of a linear model
 #
 # *Easy, 10 minutes.*
@@ -717,6 +780,7 @@ table(["training", "rate", "survive two PGD (%)", "plain (%)"], rows, digits=1)
 
 # %% [markdown]
 # The last table shows how the rate of each method was chosen, of two that all were given, on a fifth of the training images; noise took the rate of standard training, and the longer FGSM training that of the shorter.
+# Standard training has nothing to survive with, so plain images decided about it, and its two columns agree.
 # The test images had no part in that choice.
 # All methods that search took the larger of the two, so a still larger one might serve them better.
 # The small networks all had a rate of 0.01, and the number of epochs, the same for every method, was set by how long the program may run, after prototypes had been looked at on test images.

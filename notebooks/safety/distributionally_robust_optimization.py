@@ -526,6 +526,69 @@ claim(
 # **In production** take cvxpy for any other convex set, and scikit-learn or statsmodels for the plain fits.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** The mean loss of a speech recogniser over 2000 test recordings is small, and the CVaR at the level 0.9 is 2 nats. Speakers of one dialect made at least a tenth of the recordings, and nobody has marked them. What do you know about their mean loss in this test?
+#
+# <details><summary>Nothing, until somebody marks their recordings.</summary>
+#
+# **Not so.** No group has to be marked for it: in `smaller` stood a thousand groups that nobody had chosen, and none of them exceeded the CVaR.
+#
+# </details>
+#
+# <details><summary>It is about 2 nats, because they are the worst tenth.</summary>
+#
+# **Not so.** The worst tenth need not be one group: `bound` came out far above the mean loss of the worst digit.
+#
+# </details>
+#
+# <details><summary>It is at most 2 nats, whichever recordings are theirs.</summary>
+#
+# **Right.** Equal weights on their recordings and none on the others keep the cap of CVaR, so their mean is one of those among which it is the largest.
+#
+# </details>
+#
+# **2.** None of the 2000 recordings was made in a car, and the mean loss in cars is larger than the largest loss of the test. You raise the radius of the chi-squared set until the worst case covers drivers. From which radius on does it?
+#
+# <details><summary>From a large one, because then the worst case exceeds every loss seen.</summary>
+#
+# **Not so.** The radii in `limits` are as good as endless, and what came out is the largest loss of the sample and no more.
+#
+# </details>
+#
+# <details><summary>From none, because it only weighs the recordings that exist.</summary>
+#
+# **Right.** A mean with weights lies between the smallest and the largest loss of the sample, whatever the weights are.
+#
+# </details>
+#
+# <details><summary>From none, but the Kullback-Leibler set would reach them.</summary>
+#
+# **Not so.** Its value stands in `limits` as well: it also ends at the largest loss, far below the mean of `inverted`.
+#
+# </details>
+#
+# **3.** For a certain radius the mean plus $\sqrt\rho$ standard deviations is larger than the largest loss of the sample. What is the worst mean of the chi-squared set?
+#
+# <details><summary>Less than that, because no mixture exceeds the largest loss.</summary>
+#
+# **Right.** The formula would need negative weights for small losses. They stop at zero, and the adversary gets less than it says.
+#
+# </details>
+#
+# <details><summary>Just that, because the set is defined by the variance.</summary>
+#
+# **Not so.** It is so only while no weight is negative: in `close` the two agree up to a limit, and from there on they do not.
+#
+# </details>
+#
+# <details><summary>More than that, because the formula leaves out the tail.</summary>
+#
+# **Not so.** It errs on the other side: in the comparison of `form` with `exact` it was never too small and beyond the limit too large.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: the same caution
 #
 # *Easy, 10 minutes.*

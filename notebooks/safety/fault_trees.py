@@ -487,6 +487,69 @@ table(["tree", "events", "remainders, to a tenth"], rows)
 # **In production** take a tool of the trade: SCRAM reads the Open-PSA format, the R package FaultTree draws as well, and OpenTURNS has unions and intersections of events that are not binary.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** Two data centres replace each other. Each fails by itself in one hour of a thousand, and one tool that configures both of them breaks both in one hour of ten thousand. How often are both down?
+#
+# <details><summary>About one hour in a million, because both must fail.</summary>
+#
+# **Not so.** That is `gate_by_gate`, which lets the shared part fail once for each: for the vehicle it came out many times too low.
+#
+# </details>
+#
+# <details><summary>About one hour in ten thousand, because of the tool.</summary>
+#
+# **Right.** If the tool is to blame, both are down, and otherwise both must fail by themselves, which adds only $0.001^2$ or one hour in a million.
+#
+# </details>
+#
+# <details><summary>About one hour in a thousand, because a shared tool makes them one.</summary>
+#
+# **Not so.** A second copy is still worth something: with a shared tenth, two copies in `all_copies_fail` failed together far more rarely than one alone.
+#
+# </details>
+#
+# **2.** A drone falls if its battery fails, once in 1000 flights, or if both of its receivers fail, each once in 100 flights, independently. You may make one battery or one receiver ten times as reliable. Which one?
+#
+# <details><summary>A receiver, because it fails ten times as often.</summary>
+#
+# **Not so.** In `found` six events are likelier than the training set, and each of them matters far less, because it needs a second one.
+#
+# </details>
+#
+# <details><summary>Either, because each is part of a minimal cut set.</summary>
+#
+# **Not so.** So are all the events in `found`, and still the slope of the whole is far smaller in an event that needs a partner.
+#
+# </details>
+#
+# <details><summary>The battery, because its failure suffices alone.</summary>
+#
+# **Right.** Its slope is about $1$, and that of a receiver is $0.01$, since the other one must fail as well: you gain $0.0009$ instead of $0.01 \cdot 0.009 = 0.00009$.
+#
+# </details>
+#
+# **3.** In a tree of and, or and votes each event has a probability of about a third, all independent. The sum over its minimal cut sets is nine tenths. What do you know about the top event?
+#
+# <details><summary>Its probability is at most that, and perhaps far less.</summary>
+#
+# **Right.** The sum counts a state once for each cut set that is complete in it. Where events are as likely as these, many are complete at once.
+#
+# </details>
+#
+# <details><summary>Its probability is about that, because all cut sets are in the sum.</summary>
+#
+# **Not so.** In `bounds` the sum is close only where the events are rare: at three tenths each it was more than twice the truth.
+#
+# </details>
+#
+# <details><summary>Its probability is at least that, because other ways add to it.</summary>
+#
+# **Not so.** There are no other ways: `truth` never exceeded `upper`, nor did `upper` exceed `rare`.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: two monitors and one clock
 #
 # *Easy, 10 minutes.*

@@ -646,6 +646,69 @@ claim(
 # **In production** use a maintained implementation, such as NVIDIA's StyleGAN3 for images, and `torchmetrics` or `clean-fid` for the distance, because the resizing of images alone moves it.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A hospital replaces its records by generated ones. Their Fréchet distance from real records is as small as that between two real sets. What can still be wrong?
+#
+# <details><summary>Nothing of weight, because real sets differ as much.</summary>
+#
+# **Not so.** The row `copies` was at the floor as well, and it contains nothing but training images.
+#
+# </details>
+#
+# <details><summary>Whole groups can be missing, or records can be copies.</summary>
+#
+# **Right.** The distance sees a mean and a covariance and nothing else, so you have to count the groups and measure the nearest training record.
+#
+# </details>
+#
+# <details><summary>Some records can be odd, but no whole group is missing.</summary>
+#
+# **Not so.** The row `copies without 8s` has lost a whole class, and it scored about like the GAN that makes all ten.
+#
+# </details>
+#
+# **2.** A fresh discriminator, asked about samples that it has not seen, has a loss of $2 \log 2$. What does this prove about the fakes?
+#
+# <details><summary>That they have the same distribution as the real data.</summary>
+#
+# **Not so.** A fresh discriminator did no better than guessing on `copies` either, a source that can only repeat its training images.
+#
+# </details>
+#
+# <details><summary>That no other discriminator can tell them apart.</summary>
+#
+# **Not so.** Another one may be better: where the game's own discriminator proved next to nothing in `own`, one trained afresh proved a large divergence in `fresh`.
+#
+# </details>
+#
+# <details><summary>Nothing, because the bound says only: at least zero.</summary>
+#
+# **Right.** The loss of a trained discriminator gives a lower bound on the divergence, and here it is $\log 2 - \log 2 = 0$, which was known before.
+#
+# </details>
+#
+# **3.** At one learning rate your GAN collapses; with the R1 penalty and the same rate it makes good samples. What have you learnt?
+#
+# <details><summary>That the penalty helps at the rate that you tried.</summary>
+#
+# **Right.** You turned one knob of two. Before you call the penalty necessary, the game without it deserves its own search for a rate.
+#
+# </details>
+#
+# <details><summary>That without the penalty this GAN cannot work.</summary>
+#
+# **Not so.** In `sweep` the game without it failed at two rates, and at the third it did as well as with it.
+#
+# </details>
+#
+# <details><summary>That the penalty brings the discriminator nearer to the best one.</summary>
+#
+# **Not so.** It draws it away: in `best_line` the slope of the best answer is $-1$, and it became flatter with each larger γ.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: what a loss proves
 #
 # *Easy, 10 minutes.*

@@ -477,6 +477,69 @@ claim(
 # **In production** train against PGD, for example with the adversarial trainers of the Adversarial Robustness Toolbox, and measure with AutoAttack; use a generator only where an attack must be quick.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A chat filter and a red-team model are trained against each other, and in the end the red-team model gets almost nothing through. What tells you whether the filter became good or its opponent bad?
+#
+# <details><summary>New requests that the same red-team model has to disguise.</summary>
+#
+# **Not so.** The requests are new, and the opponent is as bad as before: `left` used test images, and what the own generator left there said nothing about a fresh one.
+#
+# </details>
+#
+# <details><summary>A filter that stands still while red-team models train on.</summary>
+#
+# **Right.** If the filter is good, its opponent gains nothing by learning on, and one started afresh does not either. If they break it, the old number measured the opponent.
+#
+# </details>
+#
+# <details><summary>The same training with five steps of the opponent for each of the filter's.</summary>
+#
+# **Not so.** At radius 0.2 a classifier that met five steps in `training` kept most images under its own generator and next to none under the worst attack, so this tells you as little.
+#
+# </details>
+#
+# **2.** Your generator fools three images in four in one pass, and you would like to say that it looks at each image. Which comparison supports that?
+#
+# <details><summary>One with random signs, which know nothing of the image.</summary>
+#
+# **Not so.** Nor does the universal perturbation, and at radius 0.2 it left about as much in `attack` as the generator, where random signs left most images right.
+#
+# </details>
+#
+# <details><summary>One of how many outputs are saturated, early and late.</summary>
+#
+# **Not so.** In `forms` the strong generators and the weak ones ended at the edge of what is allowed, so saturation does not tell them apart.
+#
+# </details>
+#
+# <details><summary>One with a single change for all images, trained as long.</summary>
+#
+# **Right.** It has everything that the generator has except the image. Only what the generator fools beyond it can come from looking.
+#
+# </details>
+#
+# **3.** Another way of training brings the two numbers together: your classifier keeps as much under fresh generators as under its own. What follows?
+#
+# <details><summary>That this number is what it keeps under attack.</summary>
+#
+# **Not so.** At radius 0.2 the two came closest with new starts, and there the worst attack in `training` left next to nothing.
+#
+# </details>
+#
+# <details><summary>Little about attacks of another kind.</summary>
+#
+# **Right.** The own generator no longer flatters, but both numbers come from one kind of opponent, and a search on each image is another kind.
+#
+# </details>
+#
+# <details><summary>That it has learnt more than random changes teach.</summary>
+#
+# **Not so.** In `training`, at radius 0.2, the classifier with new starts kept fewer images under fresh generators than the one that had seen random signs.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: a place in the box
 #
 # *Easy, 10 minutes.*

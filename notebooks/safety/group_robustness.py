@@ -29,7 +29,7 @@
 #
 # | At a glance | |
 # | :--- | :--- |
-# | You will be able to | train for the worst group in five ways, certify a linear model, choose between the ways at equal effort, and see when weights stop to matter |
+# | You will be able to | train for the worst group in five ways, certify a linear model, choose between the ways at equal effort, and see when weights stop mattering |
 # | You need | NumPy, Matplotlib, SciPy, PyTorch; what a cross-entropy, a softmax, a gradient step and an l2 penalty are |
 # | Time | 30 minutes to read, 40 for the exercises |
 # | Code | `companion.safety.group_robustness` |
@@ -392,6 +392,69 @@ claim(
 # **Who is harmed when it fails**: those whose group was not on the list, such as the patients of a third hospital, and those in a group so small that nobody measured its accuracy.
 #
 # **In production** a sampler of your data loader (`WeightedRandomSampler` in `torch.utils.data`) is all that balancing needs; Fairlearn's `MetricFrame` reports each group.
+
+# %% [markdown]
+# ## Check yourself
+#
+# **1.** A linear credit model was trained by group DRO until its certificate was almost zero, and half of the weight ended on the most common group. What does that tell you?
+#
+# <details><summary>That this group has the largest loss of all.</summary>
+#
+# **Not so.** At the optimum on this page the losses in `lost` were equal, and the weights were not.
+#
+# </details>
+#
+# <details><summary>That relief for this group would help the worst loss most.</summary>
+#
+# **Right.** A weight is a price: it says how much of a small relief for that group alone reaches the worst loss.
+#
+# </details>
+#
+# <details><summary>That it failed, because the rarest group needs the most weight.</summary>
+#
+# **Not so.** In `played` the largest weight belonged to a common group as well, and `gap` proved that no linear model was noticeably better.
+#
+# </details>
+#
+# **2.** You give the rare group fifty times the weight and train a large network without a penalty, long after it names every training row correctly. What becomes of the weight?
+#
+# <details><summary>It keeps its force, because each error of the group still counts fifty times.</summary>
+#
+# **Not so.** An error that is gone counts nothing: in `direction` the weights 1 and 50 led to nearly the same angle after a thousand steps.
+#
+# </details>
+#
+# <details><summary>It gains force, because it acts on every further step.</summary>
+#
+# **Not so.** In `gain` the advantage of reweighting without a penalty was several times as large after 100 steps as after 3000.
+#
+# </details>
+#
+# <details><summary>It loses force, because there is hardly a loss left to weigh.</summary>
+#
+# **Right.** On separated data all losses go to zero, and the direction that is left has the widest margin, in which weights play no part.
+#
+# </details>
+#
+# **3.** On one seed and 110 test images of the worst group, method A is right on 84 in a hundred and method B on 82. Which of them do you take?
+#
+# <details><summary>A, because its training reacts to the losses of the groups.</summary>
+#
+# **Not so.** So does group DRO, and in `differences` it was not seen to be ahead of the plain reweighting, which does not.
+#
+# </details>
+#
+# <details><summary>The cheaper one, until more seeds show a difference.</summary>
+#
+# **Right.** Two points are two or three images. It takes several seeds, compared one by one, to tell such a difference from luck, and until then the price decides.
+#
+# </details>
+#
+# <details><summary>Either, because this shows that they are equally good.</summary>
+#
+# **Not so.** Not seen is not absent: for the least steady pair in `error` a difference of many points could have hidden among five seeds.
+#
+# </details>
 
 # %% [markdown]
 # ## Exercise 1: weights for rows

@@ -564,6 +564,69 @@ table(["tied particles die", "estimate / truth"], rows, digits=2)
 # **In production** take OpenTURNS for importance and subset sampling of engineering models, and [an ensemble of attacks](robustness_evaluation.ipynb) where somebody may search for the failure.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** An assistant passed 3000 tests that were drawn at random from real requests, without a single failure. What may you say about real requests?
+#
+# <details><summary>That fewer than one in 3000 fails, at 95 %.</summary>
+#
+# **Not so.** By `expected`, which foretold what the random draws saw, a failure of that size stays unseen in 3000 tests with probability $e^{-1}$, which is more than a third.
+#
+# </details>
+#
+# <details><summary>Nothing, because random tests do not see failures.</summary>
+#
+# **Not so.** They see those that are not too rare: in `expected` stands what a thousand draws should see, and that is what they saw.
+#
+# </details>
+#
+# <details><summary>That fewer than one in 1000 fails, at 95 %.</summary>
+#
+# **Right.** A failure of probability $3/3000$ would have stayed unseen only with probability $e^{-3} \approx 0.05$. It is the rule of three, and it holds for the law of the tests.
+#
+# </details>
+#
+# **2.** An attack finds how a braking system fails. Importance sampling with its center there reports a tiny probability with an error of three percent. Which check do you add?
+#
+# <details><summary>None, because an error of three percent is small enough.</summary>
+#
+# **Not so.** With one center `got` reported an error as small as that, and its estimate was half of the truth.
+#
+# </details>
+#
+# <details><summary>More attacks from other starts, and centers where they end.</summary>
+#
+# **Right.** The draws know only the failures that they meet. A second way to fail shows itself when something else finds it.
+#
+# </details>
+#
+# <details><summary>The same estimate ten times over with fresh draws.</summary>
+#
+# **Not so.** That was done in `one`: ten seeds agreed with one another, and each of them missed the other side.
+#
+# </details>
+#
+# **3.** Five runs of splitting on a simulator come out within a factor of two of one another. Is their mean to be trusted?
+#
+# <details><summary>Yes, because independent runs do not all err alike.</summary>
+#
+# **Not so.** Most of `runs` agreed with their median to a factor of ten, and most saw less than a tenth of the truth.
+#
+# </details>
+#
+# <details><summary>Yes, if the Poisson law of the count gives a narrow interval.</summary>
+#
+# **Not so.** That law needs exact draws: in `ways` the variance after short walks was several times what it says, so the interval would be too narrow.
+#
+# </details>
+#
+# <details><summary>Only if no likely failure hides where the score hardly rises.</summary>
+#
+# **Right.** Splitting follows the score. Where this leads all the runs to the wrong failure, they agree, and only another method can tell.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: how many tests?
 #
 # *Easy, 10 minutes.*

@@ -555,6 +555,69 @@ table(["", "loss"], rows, digits=2)
 # **In production** take `np.quantile` with `method="inverted_cdf"` for value at risk, `scipy.stats.genpareto` or OpenTURNS' `GeneralizedParetoFactory` for tails, CVXPY's `cvar` for portfolios with further constraints, and keep the two thresholds and the interval.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** Two robot controllers have the same value at risk: 300 dollars of damage at the level of 99 %. What do you know about the worst hundredth of their cases?
+#
+# <details><summary>They cost at most 300 dollars with either controller.</summary>
+#
+# **Not so.** For the ten `losses` the value at risk at the level 0.9 is 9, and the worst tenth is a loss of 50.
+#
+# </details>
+#
+# <details><summary>They cost about as much with the one as with the other.</summary>
+#
+# **Not so.** The losses in `x` have a value at risk of zero, like a system that never fails, and their worst twentieth has a mean of 100.
+#
+# </details>
+#
+# <details><summary>They cost 300 dollars or more, and how much more is open.</summary>
+#
+# **Right.** Value at risk is where the bad cases begin. What lies beyond can differ by any amount, and CVaR is the number that looks at it.
+#
+# </details>
+#
+# **2.** One machine that costs 100 when it fails is replaced by two that cost 50 each. Each of the three fails with probability 2 %, independently. What happens to the value at risk at 95 %?
+#
+# <details><summary>Nothing, because it is zero before and after.</summary>
+#
+# **Right.** One of two fails with probability $1 - 0.98^2 = 3.96\,\%$, which is still rarer than the five percent that value at risk does not look at.
+#
+# </details>
+#
+# <details><summary>It rises, because value at risk punishes spreading.</summary>
+#
+# **Not so.** Not everywhere: by `hidden` it rises exactly where one failure is too rare for it and one of two is not.
+#
+# </details>
+#
+# <details><summary>It falls, because two failures at once are very rare.</summary>
+#
+# **Not so.** That is seen by CVaR: in `one_and_two` a failure rarer than five percent leaves the one loan a value at risk of zero, below which nothing can fall.
+#
+# </details>
+#
+# **3.** A grid operator fits a generalised Pareto tail to 500 daily losses and reads off that a certain catastrophe has a probability of one in a hundred million. On none of these days did a main transformer burn, which does happen. What is the number worth?
+#
+# <details><summary>It is sound, because such a tail reaches beyond the data.</summary>
+#
+# **Not so.** It continues the data: the fits in `quiet` came from samples without the rare failure and put its probability far below the truth.
+#
+# </details>
+#
+# <details><summary>It speaks of days like these, and of no burning transformer.</summary>
+#
+# **Right.** What the sample has not met leaves no trace in its tail. For that you have to think about how the grid can fail.
+#
+# </details>
+#
+# <details><summary>It is sound if one adds its interval from resampling.</summary>
+#
+# **Not so.** Resampling draws the same 500 days again, and no fit in `quiet` to days without the failure came near the truth.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: the mean of the worst
 #
 # *Easy, 10 minutes.*

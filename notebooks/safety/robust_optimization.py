@@ -524,6 +524,69 @@ claim(
 # **In production** take RSOME or cvxpy to state uncertainty sets (cvxpy also knows ellipsoids), SciPy's HiGHS to solve the linear ones, and scikit-learn's `RidgeCV` instead of robust least squares.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A hospital decides by a linear program how much of each of thirty medicines to order. Every content is known to within a few percent, and all demands must be met even if all the contents are off at once. What does it need?
+#
+# <details><summary>A robust program, because an ordinary one trusts its numbers.</summary>
+#
+# **Not so.** In `corner` an ordinary program got the lowest contents, and it came out with the robust program's value and plan.
+#
+# </details>
+#
+# <details><summary>An ordinary program with the lowest contents in it.</summary>
+#
+# **Right.** Nobody orders a negative amount, so for every plan the worst case is the same corner, and you can write it in beforehand.
+#
+# </details>
+#
+# <details><summary>An ordinary program, and a reserve on top of its plan.</summary>
+#
+# **Not so.** A reserve keeps the demands, but it keeps the supplier, too: `stock` was safe and earned less than `robust`, which had changed it.
+#
+# </details>
+#
+# **2.** A hundred and fifty solar plants lie in one valley, and a plan lets at most ten forecasts be wrong at once. It is missed too often, and the budget is doubled. What do you expect if the weather makes all forecasts err together?
+#
+# <details><summary>Almost no misses, because ten were too few.</summary>
+#
+# **Not so.** In `together` nearly half of the promises were still missed at the largest budget, while independent errors had made misses rare long before.
+#
+# </details>
+#
+# <details><summary>About half of the misses, because twice as many may err.</summary>
+#
+# **Not so.** From a budget of 10 to one of 20 the misses in `together` fell only by a few in a hundred.
+#
+# </details>
+#
+# <details><summary>Nearly as many misses, because all of them err at once.</summary>
+#
+# **Right.** A budget rests on errors that cancel, and a common cause spends it in one stroke. A box asks nothing of the kind, so it would hold.
+#
+# </details>
+#
+# **3.** In a year in which no error left its uncertainty set, a robust plan earned less than the ordinary plan would have. Was it a mistake?
+#
+# <details><summary>Yes, because inside of its set it should earn at least as much.</summary>
+#
+# **Not so.** It promises that only for the worst point of the set: in `means` the ordinary plan earned more on average as soon as unmade packs saved their costs.
+#
+# </details>
+#
+# <details><summary>Not for this reason: it was to improve the worst day.</summary>
+#
+# **Right.** Whether it also pays over a year depends on what an error costs, which the uncertainty set does not say.
+#
+# </details>
+#
+# <details><summary>Yes, because a smaller set would have been as safe and cheaper.</summary>
+#
+# **Not so.** In `missed` the promise of each smaller budget was broken more often, and that is what its higher promise was bought with.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: the plan of PILOT4
 #
 # *Easy, 10 minutes.*

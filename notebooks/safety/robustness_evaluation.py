@@ -505,6 +505,69 @@ claim(
 # **In production** take AutoAttack, which runs attacks of these kinds and one more with far more steps; the Adversarial Robustness Toolbox and Foolbox hold many others.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A report on a network that reads digits: under APGD on the cross-entropy, with ten random starts, six images in ten survive changes of 0.1, and nearly as many survive if every pixel may become anything. What do you conclude?
+#
+# <details><summary>The network is robust, against large changes as well.</summary>
+#
+# **Not so.** In `masking` the defects that APGD left almost untouched fell to an attack made for them, like the network without a defect.
+#
+# </details>
+#
+# <details><summary>The attack needs more starts, and then six in ten will hold.</summary>
+#
+# **Not so.** Four starts instead of one left nearly as many images in the last column of `left`: where the gradient is zero, more of it is no help.
+#
+# </details>
+#
+# <details><summary>The attack is at fault, and a better one may leave far fewer.</summary>
+#
+# **Right.** Whoever may change every pixel at will can hand in a picture of another digit, so an attack that works leaves next to nobody. This one does not work, and so it shows little about changes of 0.1 either.
+#
+# </details>
+#
+# **2.** Attack A fools 50 of 100 images, attack B fools 40 of them. How many survive the worst of the two for each image?
+#
+# <details><summary>From 10 to 50 of them, as far as one can tell.</summary>
+#
+# **Right.** If B fools only images that A fools as well, 50 are left, and if the two overlap as little as they can, 10. You need to know which images they were.
+#
+# </details>
+#
+# <details><summary>50 of them, because A is the stronger attack.</summary>
+#
+# **Not so.** In `both` the worst for each image lay below the lowest average of one run, because attacks break different images.
+#
+# </details>
+#
+# <details><summary>55 of them, because the mean evens out their luck.</summary>
+#
+# **Not so.** An image is lost as soon as one attack succeeds, which is what `worst` computes; in the table its line came out lowest.
+#
+# </details>
+#
+# **3.** You evaluate a network in half precision, where $e^{-18}$ is zero already, and many images have a gap above 20. Untargeted APGD on the cross-entropy finds nothing on them. What do you try?
+#
+# <details><summary>Many more random starts for the same attack.</summary>
+#
+# **Not so.** That is the row of `left` with 4 starts: on logits times a hundred it hardly fooled more than one start did.
+#
+# </details>
+#
+# <details><summary>The same attack on the margin instead.</summary>
+#
+# **Right.** The margin is a difference of two logits, so its gradient does not shrink with the gap and cannot vanish for this reason.
+#
+# </details>
+#
+# <details><summary>Logits times a hundred, so that gradients grow.</summary>
+#
+# **Not so.** That widens the gap by the same factor: in `reported` the curve of the cross-entropy rose with the factor until the attack was blind.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: the worst for each image
 #
 # *Easy, 10 minutes.*

@@ -117,7 +117,7 @@ claim(
 cheap = ("early stopping", "lower rate", "weight decay")
 best = max(final[name].mean() for name in cheap)
 claim(
-    "In no seed SAM ends below early stopping, a lower rate or weight decay, but on "
+    "In no seed does SAM end below early stopping, a lower rate or weight decay, but on "
     "average it ends less than 3 points above the best of the three.",
     0 < final["SAM"].mean() - best < 3
     and all((final["SAM"] >= final[name]).all() for name in cheap),
@@ -395,6 +395,69 @@ table(
 # **Who is harmed when it fails**: those about whom the labels are wrong most often, because a rare group with many wrong labels looks just like noise, and what resists noise may then resist learning about them, too; [Group robustness](group_robustness.ipynb) measures each group and trains for the worst.
 #
 # **In production** take `composer`'s or `pytorch_optimizer`'s SAM, and clean the labels first, for example with `cleanlab`.
+
+# %% [markdown]
+# ## Check yourself
+#
+# **1.** A team trains on crowd-sourced labels, 100 epochs of SAM and 100 of plain descent, and SAM is five points ahead. Which rival tells you best whether SAM is worth its price?
+#
+# <details><summary>Plain descent for 200 epochs, which costs as much.</summary>
+#
+# **Not so.** It costs as much and is made of straw: in `harder` plain descent became worse when it trained twice as long.
+#
+# </details>
+#
+# <details><summary>A random direction in place of the worst one.</summary>
+#
+# **Not so.** In `final` it ended no better than plain descent on average, so to be ahead of it says little about what cheaper remedies do.
+#
+# </details>
+#
+# <details><summary>Plain descent that is stopped early or runs at a lower rate.</summary>
+#
+# **Right.** These keep a network from learning wrong labels by heart, too, and cost nothing. On this page they came close to SAM.
+#
+# </details>
+#
+# **2.** In a hospital one of two laboratories calls each finding one grade too high, so that many labels are wrong in the same way. What do you expect of SAM?
+#
+# <details><summary>That it helps less than against labels wrong at random.</summary>
+#
+# **Right.** Errors of one kind have something in common, and what labels have in common is learnt before what has to be learnt one by one.
+#
+# </details>
+#
+# <details><summary>That it helps as much, because it cannot fit labels that look wrong.</summary>
+#
+# **Not so.** It lost clearly in `one_way` on every seed, where as many labels were wrong and all in one direction.
+#
+# </details>
+#
+# <details><summary>That it does harm, because it learns such errors even better.</summary>
+#
+# **Not so.** Against errors of one direction in `one_way` it was still ahead of plain descent on every seed.
+#
+# </details>
+#
+# **3.** A network turns out to be sharp, and somebody rescales its layers until the same measure calls it flat. What happens to its accuracy on new images?
+#
+# <details><summary>It rises, because flat places generalise better.</summary>
+#
+# **Not so.** Between `as_it_is` and `rescaled` lay a large difference in sharpness, and the accuracy was the same.
+#
+# </details>
+#
+# <details><summary>Nothing, because the network computes what it did before.</summary>
+#
+# **Right.** Rectifiers let a factor pass from one layer to the next, so only the parameters change and no answer does.
+#
+# </details>
+#
+# <details><summary>It falls, because trained weights no longer fit together.</summary>
+#
+# **Not so.** They do: `rescaled` was measured after one layer was multiplied and the next one divided, and the network named the test images as before.
+#
+# </details>
 
 # %% [markdown]
 # ## Exercise 1: one step in two dimensions

@@ -426,6 +426,69 @@ constrained_optimum(mdp, cost, limit=0.5, start=np.eye(25)[17])
 # **In production** use cvxpy with HiGHS for programs with many constraints, or HiGHS itself through `scipy.optimize.linprog`, as here.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A support bot may call in a human in one conversation of twenty. However finely you set the penalty for calling, you get a bot that does it in one of fifty, or one that does it in one of eight and solves far more. What is true?
+#
+# <details><summary>The first is the best bot within the limit.</summary>
+#
+# **Not so.** The `limited` walker kept its limit with fewer steps than the walker whom the fine of 1000 made careful.
+#
+# </details>
+#
+# <details><summary>No bot lies between, so the limit must be moved.</summary>
+#
+# **Not so.** None of `dots` lies between, and yet `star` spends one half, exactly the limit.
+#
+# </details>
+#
+# <details><summary>A mixture of the two keeps the limit and solves more.</summary>
+#
+# **Right.** Cost and reward of a mixture lie on the straight line between the two bots, so it can spend the whole limit and earn accordingly.
+#
+# </details>
+#
+# **2.** At a kerb a robot tosses a coin every second: nine times in ten it waits, else it crosses. You would rather decide once per day that it always waits or always crosses, with the same mean cost and reward. On how many days does it wait?
+#
+# <details><summary>On nine days in ten, because the coin says so.</summary>
+#
+# **Not so.** So did the row with the weights of the step, `per_step @ spent`, and it used only a fraction of the limit.
+#
+# </details>
+#
+# <details><summary>On fewer, because whoever waits is asked again.</summary>
+#
+# **Right.** Who always waits stands at the kerb more often than who tosses, and by that factor the weight of the episode is smaller.
+#
+# </details>
+#
+# <details><summary>On all days, because waiting is what it mostly does.</summary>
+#
+# **Not so.** The likeliest action alone is another policy: with `limited.policy.argmax` the walker never fell, so it left its limit unused.
+#
+# </details>
+#
+# **3.** At your limit the multiplier is 30. How much more reward will you get if the limit is raised by a tenth of a unit?
+#
+# <details><summary>Exactly three, because the multiplier is the slope.</summary>
+#
+# **Not so.** Only where the line is straight. At the corners in `apart` two solvers gave two different multipliers, and they cannot both be the gain.
+#
+# </details>
+#
+# <details><summary>At least three, because a wider limit frees more.</summary>
+#
+# **Not so.** Each price bounds the reward from above, as the rows of `dual_value` do: none of them is below the optimum.
+#
+# </details>
+#
+# <details><summary>At most three, because each price gives a bound.</summary>
+#
+# **Right.** At the old price the wider limit allows at most $30 \cdot 0.1 = 3$ more, since $g(\lambda)$ grows by $\lambda$ times the width. It may be less, if the line bends.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: mix by hand
 #
 # *Easy, 10 minutes.*

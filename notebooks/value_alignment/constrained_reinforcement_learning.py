@@ -408,6 +408,69 @@ claim(
 # **In production** use OmniSafe's PPO-Lagrangian or its PID variant, and look at which discount its cost limit means.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A bank's filter blocks payments, and wrongly blocked ones are limited. It was trained with a multiplier and no damping, and the mean over all policies of the training is exactly at the limit. The last policy goes live. What do you know about it?
+#
+# <details><summary>It is at the limit, because the mean has converged.</summary>
+#
+# **Not so.** The mean of `wild.cost` was near the limit while its last two hundred policies still swung from one side to the other.
+#
+# </details>
+#
+# <details><summary>Nothing yet; it may lie far to either side.</summary>
+#
+# **Right.** A circle has its mean in the middle and none of its points there, so only the mixture of all policies is known to keep the limit.
+#
+# </details>
+#
+# <details><summary>It is better than the mean, because it learnt longest.</summary>
+#
+# **Not so.** The undamped agents of `results["agents"]` ended far below the limit with one seed and far above it with another.
+#
+# </details>
+#
+# **2.** Every night a traffic planner computes the *best* plan for the present price of noise, and then the price moves. The plan flips between two, although the price is almost right. What brings the noise to its limit?
+#
+# <details><summary>Each night, draw one of the plans used so far.</summary>
+#
+# **Right.** The average over the plans is near the limit, because the price makes both kinds come up as often as is needed; to draw is to use that average.
+#
+# </details>
+#
+# <details><summary>Damping the price, so that it reacts to tonight's excess.</summary>
+#
+# **Not so.** In the column `"best, damped"` the cost swings as widely as without damping, at every rate that was tried.
+#
+# </details>
+#
+# <details><summary>A slower price, so that it comes to rest in between.</summary>
+#
+# **Not so.** In the table from `swing` the best answers jump by more than a half at the smallest rate, too: at the right price one of two plans is best, and none between them.
+#
+# </details>
+#
+# **3.** A damped agent was above its limit in half of its last checks, each time by very little. Your contract says that the mean must stay below. What do you change?
+#
+# <details><summary>Let the price move faster, so that it punishes sooner.</summary>
+#
+# **Not so.** In the row of `report` with the quicker damped price the agent is above the limit nearly as often, and once by more.
+#
+# </details>
+#
+# <details><summary>Train it longer, so that the last excess goes, too.</summary>
+#
+# **Not so.** `calm` came to rest at the limit itself and not below it, and with samples about half of the last policies in `report` were above.
+#
+# </details>
+#
+# <details><summary>Train it for a limit that lies below the one agreed.</summary>
+#
+# **Right.** It settles around whatever it aims at, a little above and a little below, so the margin has to be in the aim.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: the price
 #
 # *Easy, 10 minutes.*

@@ -585,6 +585,69 @@ claim(
 )
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** Your pairs say that a polite refusal is better than a rude one. After DPO the loss is low. How has the probability changed that the model refuses at all?
+#
+# <details><summary>It has risen, because the better refusal was rewarded.</summary>
+#
+# **Not so.** The policy `"lowers A"` has the same low loss as `"raises A"`, and the preferred answer has lost nearly everything.
+#
+# </details>
+#
+# <details><summary>It is as before, because the rude one's share went to the polite one.</summary>
+#
+# **Not so.** Nothing keeps it between the two: with one and the same `dpo_loss`, the strings in no pair could have hardly anything or nearly everything.
+#
+# </details>
+#
+# <details><summary>That cannot be said, because the loss sees only the odds of the two.</summary>
+#
+# **Right.** What goes to answers that nobody compared is left to the network, the optimiser and the hour, so you have to measure it.
+#
+# </details>
+#
+# **2.** The first loss that your program prints is exactly $\log 2$. The loss falls, and most pairs come out right. Which mistake can still be in it?
+#
+# <details><summary>None that matters, because it starts where it has to.</summary>
+#
+# **Not so.** In the table of `labels` the mean over tokens started there, too, and got most pairs right, at a divergence that nobody meant to pay for.
+#
+# </details>
+#
+# <details><summary>The mean over the tokens may stand where the sum should.</summary>
+#
+# **Right.** At the start both log-ratios are zero, averaged or added, so this check cannot see it. The divergence can.
+#
+# </details>
+#
+# <details><summary>The reference may have been left out of the loss.</summary>
+#
+# **Not so.** This is the mistake that the first loss gives away: `"no reference"` did not start at that value.
+#
+# </details>
+#
+# **3.** The loss on the pairs still falls. When do you stop?
+#
+# <details><summary>When fresh samples no longer earn what their divergence costs.</summary>
+#
+# **Right.** That is the objective, and the loss is not: in the end it falls because ever larger margins please it.
+#
+# </details>
+#
+# <details><summary>As soon as the preferred answers lose probability.</summary>
+#
+# **Not so.** After 100 updates they had lost some in `falls`, and the reward had risen by more than a point.
+#
+# </details>
+#
+# <details><summary>When the loss is at its lowest, because it is the likelihood.</summary>
+#
+# **Not so.** In `values` the objective was lower after the last updates than it had been before them, in all five languages.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: the reward inside a policy
 #
 # *Easy, 10 minutes.*

@@ -422,6 +422,69 @@ claim(
 # **In production** we know of no maintained library for empowerment; for the capacity of one channel, `cvxpy` solves the same problem as an exponential-cone program.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** You try sixteen override commands of a plant ten times each and estimate $0.9$ bits of control. Then you deal the observed outcomes out to the commands at random, and the estimate is $0.8$ bits. What have you shown?
+#
+# <details><summary>Nearly a bit of control, because the capacity is exact.</summary>
+#
+# **Not so.** It is exact for the shares that you saw. `tried(useless, 10, ...)` gave most of a bit where no input had any effect.
+#
+# </details>
+#
+# <details><summary>The difference of the two, so very little control.</summary>
+#
+# **Not so.** The difference is no estimate: for the cell on ice, `real`, it came out below the true capacity.
+#
+# </details>
+#
+# <details><summary>No control so far, because luck alone gives about as much.</summary>
+#
+# **Right.** Dealt out at random the outcomes depend on no command, so whatever bits remain are luck. To see a small effect you need more tries.
+#
+# </details>
+#
+# **2.** A drone flies where each move drifts to the side as on this lake. From which place does its choice of the next four moves make most difference?
+#
+# <details><summary>In the open, because from there it can get to most places.</summary>
+#
+# **Not so.** That is `on_ice.reachable`. Its largest values lie inside, those of `on_ice.bits` at the rim.
+#
+# </details>
+#
+# <details><summary>In the middle of a wall, because that holds back some drift.</summary>
+#
+# **Right.** A wall takes drift away, so more of what happens is what was chosen.
+#
+# </details>
+#
+# <details><summary>In a corner, because two walls hold it better than one.</summary>
+#
+# **Not so.** `walled.bits` is lower in the corner than in the open middle: the second wall takes away more than the first has given.
+#
+# </details>
+#
+# **3.** You draw action sequences uniformly and find that $0.3$ bits pass from sequence to outcome, by the true probabilities. What do you know about the empowerment?
+#
+# <details><summary>It is no less than that, and it can be several times more.</summary>
+#
+# **Right.** Uniform is one of the ways to draw sequences, and the capacity is the most that any way lets pass.
+#
+# </details>
+#
+# <details><summary>It is about that, because all sequences get the same chance.</summary>
+#
+# **Not so.** In the corner of the icy lake `on_ice.uniform` is a fraction of `on_ice.bits`: many sequences do nearly the same, and good choices leave them out.
+#
+# </details>
+#
+# <details><summary>It is less than that, because a choice leaves sequences out.</summary>
+#
+# **Not so.** Leaving out helps where inputs blur one another: `on_ice.bits` exceeds `on_ice.uniform` by more than half a bit somewhere.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: count it
 #
 # *Easy, 10 minutes.*

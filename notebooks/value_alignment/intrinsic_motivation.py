@@ -443,6 +443,69 @@ claim(
 # **In production** take `RunningMeanStd` and `VecNormalize` of Stable-Baselines3 for the normalisation, and rllte's intrinsic rewards for the bonuses.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A crawler is paid for its prediction error. One site is a huge archive that never changes, another one shows an advertisement that is drawn at random out of eight. Where does it spend its time in the end?
+#
+# <details><summary>In the archive, because more is new there.</summary>
+#
+# **Not so.** New is soon known: in the column `cyclic` of `order` the pictures that could be learnt held it for a part of the time, the same pictures by chance for nearly all of it.
+#
+# </details>
+#
+# <details><summary>At the advertisement, because it stays unpredictable.</summary>
+#
+# **Right.** Everything in the archive can be learnt, and then pays nothing. The draw pays again and again.
+#
+# </details>
+#
+# <details><summary>At both, in proportion to the number of pages.</summary>
+#
+# **Not so.** That is how the counting of pictures shares its time. `shares("surprise")` was close to 1 with four pictures as with 256.
+#
+# </details>
+#
+# **2.** An agent counts the screens that it has seen, and is paid for rare ones. In one of 64 rooms a clock shows date and time to the second. What does the agent do in the long run?
+#
+# <details><summary>It soon leaves, because in the end a clock is a clock.</summary>
+#
+# **Not so.** To a count a new picture is new: `shares("count per picture")` rises with the number of pictures, and here they have no end.
+#
+# </details>
+#
+# <details><summary>It is there one time in 64, because the room is one place.</summary>
+#
+# **Not so.** So is the walker of `shares("count per place")`, which somebody had told to ignore the picture.
+#
+# </details>
+#
+# <details><summary>It stays there, because no screen in that room comes twice.</summary>
+#
+# **Right.** Each look pays in full, and the screens of the other rooms pay less with each visit.
+#
+# </details>
+#
+# **3.** A walker is paid for information gain. On its way stands a die with twenty sides, thrown again at each look. How long does it stay?
+#
+# <details><summary>For a while, until other places have more to teach.</summary>
+#
+# **Right.** It does not know how often each side comes, and that can be learnt. What is left to learn falls like one over the number of looks.
+#
+# </details>
+#
+# <details><summary>Not at all, because chance has nothing to teach.</summary>
+#
+# **Not so.** After ten tosses of a fair coin `information_gain` is still above zero, and `shares("information gain")` rises with the number of pictures.
+#
+# </details>
+#
+# <details><summary>For ever, because no throw can be predicted.</summary>
+#
+# **Not so.** That is true of `surprise`, which does not fall for a fair coin. In the same table `information_gain` falls towards zero.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: how many channels?
 #
 # *Easy, 10 minutes.*

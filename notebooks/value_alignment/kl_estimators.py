@@ -432,7 +432,71 @@ claim(
 # **Who is harmed when it fails**: whoever relied on the penalty. A team that sets $\beta$ and logs a plausible divergence believes its model to be tied to the one that was tested, and it is not.
 #
 # **In production** TRL's `RLOOTrainer` has k1 in the reward; its `GRPOTrainer` has no divergence by default, and with `beta` above zero k3 of tokens times the ratio in the loss.
+
+# %% [markdown]
+# ## Check yourself
 #
+# **1.** Your loss is the policy gradient's plus $\beta$ times the mean of k1, differentiated as it stands. The log shows the right divergence, and it grows and grows. What is wrong?
+#
+# <details><summary>The price, which must be raised until the divergence stops.</summary>
+#
+# **Not so.** Any price times zero is zero. With k1 in the loss each run ended where the run of `none` did, within a tenth of a nat.
+#
+# </details>
+#
+# <details><summary>The batch, which is too small for an estimate so noisy.</summary>
+#
+# **Not so.** In `two_halves` there is no batch, the sum goes over all strings, and the half that k1 has in the loss came out as zero.
+#
+# </details>
+#
+# <details><summary>The place, because there k1 measures and does not pull.</summary>
+#
+# **Right.** What is right on average as a number has an average gradient of zero, since the mean score of a policy is zero. It belongs in the reward.
+#
+# </details>
+#
+# **2.** With k3 in the loss a model misses its aim. A colleague wants to raise the batch from 128 strings to a hundred thousand. What will that do?
+#
+# <details><summary>It brings the model nearer to an aim that is not yours.</summary>
+#
+# **Right.** Less noise lets the model follow the expected gradient, and that is the gradient of the divergence the other way round.
+#
+# </details>
+#
+# <details><summary>It brings the model to the aim, because k3 is unbiased.</summary>
+#
+# **Not so.** Its value is. `exact` had no noise at all, and it ended within 0.01 of `other`, which is the other aim.
+#
+# </details>
+#
+# <details><summary>It changes nothing, because the fault of k3 is not noise.</summary>
+#
+# **Not so.** Noise was a part of it: in `gaps` the tables trained on samples ended far from where `exact` did.
+#
+# </details>
+#
+# **3.** Two runs pay the same price, one with k1 in the reward and one with k3. The second shows more reward. What do you look at before you choose?
+#
+# <details><summary>At nothing more, for at an equal price more reward is better.</summary>
+#
+# **Not so.** In `ends` the runs with k3 had more reward than the aim has, and several times its divergence, which they were not charged for.
+#
+# </details>
+#
+# <details><summary>At the divergence by k1, and where it should have stopped.</summary>
+#
+# **Right.** The price is paid on an estimate. With k3 in the reward the model is also paid for no longer saying what the reference says, so the price no longer holds it.
+#
+# </details>
+#
+# <details><summary>At the divergence by k3, which has the least spread of all.</summary>
+#
+# **Not so.** Only near the reference. By `spread` it scatters less than k1 there, and hundreds of times more where the policy has gone far.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: the third estimate
 #
 # *Easy, 10 minutes.*

@@ -481,6 +481,69 @@ claim(
 # **In production** remember that the DQN of Stable-Baselines3 explores by ε-greedy only, so a sparse reward needs a wrapper that adds a bonus; rllte has several.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** In a maze each step costs 1, nothing pays, and an episode ends at the exit. A greedy learner's table starts at zero, and nothing is random. Does it explore?
+#
+# <details><summary>No, because a table that starts at zero has no hopes.</summary>
+#
+# **Not so.** It had none in the sea, because there zero lies below the treasure. What counts is the ceiling: from there, in the column of `counts` that starts at 1, all seeds found it.
+#
+# </details>
+#
+# <details><summary>Yes, because zero is more than any way can bring.</summary>
+#
+# **Right.** Whatever it tries turns out worse than it had hoped, so what it has not tried looks best.
+#
+# </details>
+#
+# <details><summary>Only with a bonus, because that is what makes it curious.</summary>
+#
+# **Not so.** In the row of `counts` without a bonus all seeds that started at the ceiling found the treasure.
+#
+# </details>
+#
+# **2.** On a conveyor belt a push works nine times in ten. Only a long sequence of pushes is rewarded. Whom do you let explore?
+#
+# <details><summary>A planner that takes one visit for knowledge, as the quickest.</summary>
+#
+# **Not so.** It is where nothing is random. In `river["rows"]` it stayed poor with some seeds: what failed at the first try is never tried again.
+#
+# </details>
+#
+# <details><summary>A greedy learner that pushes at random one time in ten.</summary>
+#
+# **Not so.** In the row of `river["rows"]` with a tenth of random actions it earned next to nothing, with any seed.
+#
+# </details>
+#
+# <details><summary>A planner that waits for several visits before it believes.</summary>
+#
+# **Right.** A single visit may be bad luck, and ten seldom all are. Until then the optimism brings it back.
+#
+# </details>
+#
+# **3.** Nothing is random. A Q-learner with an optimistic start keeps all the steps that it ever made, and after each episode learns all of them again until nothing changes. How many episodes does it need, compared with R-MAX?
+#
+# <details><summary>About as many, because its news travels just as far.</summary>
+#
+# **Right.** To learn again until nothing changes is to plan in the model learnt so far.
+#
+# </details>
+#
+# <details><summary>More, because without a model it has to count on luck.</summary>
+#
+# **Not so.** In `tries` the learner that remembers was done within $2N$ dives, as `planned` was; stored steps are a model.
+#
+# </details>
+#
+# <details><summary>More, because it has no bonus for what is new.</summary>
+#
+# **Not so.** The planner in `planned` had none either. The optimism about what is untried drives both.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: half of the divers
 #
 # *Easy, 10 minutes.*

@@ -540,6 +540,69 @@ claim(
 # **In production** use Stable-Baselines3's PPO, or TRL's trainers for language models, and test your version against a number that you can compute.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A chat model's answer is one decision, rewarded between 0 and 1, and a colleague adds 10 to all rewards. You train with REINFORCE, without a baseline. What changes?
+#
+# <details><summary>The gradient now favours whatever is sampled, good or bad.</summary>
+#
+# **Not so.** Not on average: `reinforce_gradient` weighs by the whole return, without a baseline, and its mean came out as the exact `gradient`, which weighs by advantages.
+#
+# </details>
+#
+# <details><summary>Nothing, because the mean of the gradient is the same.</summary>
+#
+# **Not so.** The mean is, the noise is not: in `variants` the learner without a baseline got less from equally many steps, and with some seeds far less.
+#
+# </details>
+#
+# <details><summary>The mean stays the same, but the noise around it grows.</summary>
+#
+# **Right.** A constant times the score is zero on average, so it adds nothing but spread, and a baseline takes it away again, as on the coin.
+#
+# </details>
+#
+# **2.** A trading agent works from nine to five. At five all positions are closed, the day's profit is paid out, and nothing later counts for this agent. The observation tells the time. How do you report the end of the day to GAE?
+#
+# <details><summary>As a termination, because nothing follows that counts.</summary>
+#
+# **Right.** After it $V(s_{t+1})$ must be left out; otherwise the critic's guess about tomorrow is added to a day that has been settled.
+#
+# </details>
+#
+# <details><summary>As a truncation, because it was a clock that ended it.</summary>
+#
+# **Not so.** A truncation says that things go on: in `learnt_worth` it gave the worth of a pole that is held for ever.
+#
+# </details>
+#
+# <details><summary>As either, as long as the score comes out the same.</summary>
+#
+# **Not so.** The score hides it: with the wrong kind of end the `scores` were perfect and the `worth` that the critic believed was wrong on all seeds.
+#
+# </details>
+#
+# **3.** Your program leaves out the factor $\gamma^t$, and its gradient is several times too long. Is a smaller learning rate all that it needs?
+#
+# <details><summary>Yes, because a missing factor changes only the length.</summary>
+#
+# **Not so.** In the rows of `found` the ratio of the two parts changes as well, so the direction does.
+#
+# </details>
+#
+# <details><summary>No, because late steps weigh too much in its direction.</summary>
+#
+# **Right.** Steps that should count for less the later they come count in full, so states that are seen late get too large a share.
+#
+# </details>
+#
+# <details><summary>No, because a gradient like that cannot learn anything.</summary>
+#
+# **Not so.** `ppo` leaves the factor out as well, and the agent `held` its poles.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: which steps are real?
 #
 # *Easy, 10 minutes.*

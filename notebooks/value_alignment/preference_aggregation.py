@@ -453,6 +453,69 @@ sum(gain(group(s)) for s in range(500)) / 5  # groups in a hundred
 # **In production** keep an identifier of the person with every answer, use `choix` for pooled scores, PrefLib's tools or `pref_voting` for other rules, and report the disagreement beside the winner.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** Of the five rankings on this page nobody puts $c$ first. You take $c$ out, ask again about $a$ and $b$ alone, and fit the scores again. Who wins?
+#
+# <details><summary>b, because its score was higher all along.</summary>
+#
+# **Not so.** Its score in `five` came from beating the third option every time; against $a$ it lost by two to three.
+#
+# </details>
+#
+# <details><summary>a, because of two options the majority's wins.</summary>
+#
+# **Right.** With one pair left, the mean share of an option is its share of that pair. So an option that nobody puts first can decide between two others.
+#
+# </details>
+#
+# <details><summary>That depends on how often the pair is shown.</summary>
+#
+# **Not so.** The number of showings matters where pairs differ in it. With one pair it cancels: `mean_share` divides the wins by the meetings.
+#
+# </details>
+#
+# **2.** Ten annotators give five hundred answers each, and the fit prints narrow error bars, by the Hessian. Can you trust them?
+#
+# <details><summary>Not if the ten differ, because other ten might answer otherwise.</summary>
+#
+# **Right.** The Hessian counts five thousand separate answers. If people differ, what varies is the person, and there are ten of these.
+#
+# </details>
+#
+# <details><summary>Yes, because five thousand answers are enough for any such fit.</summary>
+#
+# **Not so.** In `held` the surveys of sixty people with many answers each had enough of them, too, and yet the Hessian's intervals missed far too often.
+#
+# </details>
+#
+# <details><summary>No, because whoever answers five hundred times repeats himself.</summary>
+#
+# **Not so.** Repeating does no harm by itself: in the row of `held` with people who are alike the Hessian's intervals held as often as they should.
+#
+# </details>
+#
+# **3.** To save money you show close pairs often and clear ones seldom, to one expert, and to a crowd that disagrees. Either gives as many answers as you like. Can the design change who wins?
+#
+# <details><summary>For neither, because the fit knows how often a pair was shown.</summary>
+#
+# **Not so.** It knows, and gives those pairs more weight: in the first column of `won`, for the five people, different designs made different answers win.
+#
+# </details>
+#
+# <details><summary>For both, because what is shown more often counts for more.</summary>
+#
+# **Not so.** In the second column of `won`, for one person, the same answer won under each of the designs.
+#
+# </details>
+#
+# <details><summary>For the crowd only, because no scores explain all its answers.</summary>
+#
+# **Right.** The fit has to misjudge some pairs of the crowd, and it would rather misjudge those that were seldom shown. The expert's scores can explain all pairs at once.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: Borda from rankings
 #
 # *Easy, 10 minutes.*

@@ -440,6 +440,69 @@ table(["constant", "20 steps against 20", "20 against 15, padded"], rows)
 # What such a reward makes of a language model is in [RLHF](rlhf.ipynb), and how to train one on the pairs without a reward model in [Direct preference optimization](direct_preference_optimization.ipynb).
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A reward model gives each step of a clip a reward, and the mean over all steps is far from zero. A colleague takes that mean off every step. Does this change the preference loss?
+#
+# <details><summary>No, because only differences of rewards count.</summary>
+#
+# **Not so.** Only the difference of the two *sums* counts: `preference_loss` came out larger with the constant as soon as one clip was shorter and padded.
+#
+# </details>
+#
+# <details><summary>Only if a pair holds clips of different lengths.</summary>
+#
+# **Right.** With equally many steps the constant stands in both sums and cancels. Otherwise the longer clip gets more of it.
+#
+# </details>
+#
+# <details><summary>Yes, because every clip is now worth something else.</summary>
+#
+# **Not so.** It is, but by the same amount in both clips of a pair, if they are equally long: in the column of `equal` the loss did not move.
+#
+# </details>
+#
+# **2.** A new chatbot has won all of its comparisons with the others. What is its Bradley-Terry score?
+#
+# <details><summary>A high one, which a program finds if it runs long enough.</summary>
+#
+# **Not so.** The longer `scores` ran, the higher the score of the journal that never lost, without an end.
+#
+# </details>
+#
+# <details><summary>A high one, with a wide interval that shows the doubt.</summary>
+#
+# **Not so.** There is no maximum to put an interval around, and `bradley_terry` refused such wins instead of answering.
+#
+# </details>
+#
+# <details><summary>None that is finite, until it loses to somebody once.</summary>
+#
+# **Right.** Every larger score makes the wins a little likelier. That it won says that it is better, and not by how much.
+#
+# </details>
+#
+# **3.** Some pairs are labelled wrongly, and the model is very sure about them. Their loss, taken from `torch.sigmoid` in float32, stands at exactly 100 in every epoch. What helps?
+#
+# <details><summary>Computing the loss from the logit, without a sigmoid before.</summary>
+#
+# **Right.** Then the loss is the logit itself where the model is wrongly sure, its slope is one, and it pulls the network back.
+#
+# </details>
+#
+# <details><summary>Training for longer, because a large loss pulls strongly.</summary>
+#
+# **Not so.** In the rows of `"torch.sigmoid"` a loss of 100 had a gradient of zero, so nothing pulls at all.
+#
+# </details>
+#
+# <details><summary>Cutting the loss off at some value, so that it stays finite.</summary>
+#
+# **Not so.** It has been cut off: that is where the 100 of `binary_cross_entropy` comes from, and behind the cut the gradient is zero.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: an interval for a difference
 #
 # *Easy, 10 minutes.*

@@ -432,6 +432,69 @@ except ValueError as refusal:
 # Report the coverage with the distance, and then train once anyway, and look.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** A helpdesk agent is paid 10 for a solved case and nothing for hanging up; either ends the talk. Now each turn until the end costs 1 as well. What must you fear most?
+#
+# <details><summary>That it hurries, because now its time costs something.</summary>
+#
+# **Not so.** The walker whose cost stopped at a hole was not in a hurry, it sought the hole: with a cost that went on there, `going_on`, it lost nothing.
+#
+# </details>
+#
+# <details><summary>Nothing, because the same constant comes off each turn.</summary>
+#
+# **Not so.** It comes off only while the talk lasts: the reward in `cost` took off such a constant, and the walker's return fell to about half.
+#
+# </details>
+#
+# <details><summary>That it hangs up, because then the cost stops.</summary>
+#
+# **Right.** An end that pays nothing used to be the worst way out. Now it saves all the turns that a hard case would take.
+#
+# </details>
+#
+# **2.** Two reward models for a car differ only in what they pay for passing through walls. How do you see that they ask the same of this car?
+#
+# <details><summary>By EPIC over all transitions, because it ignores shaping.</summary>
+#
+# **Not so.** It does ignore shaping, but not walls: in `far` the rewards lay more than one half apart, although no optimum lost anything.
+#
+# </details>
+#
+# <details><summary>By the advantages that each gives to the car's actions.</summary>
+#
+# **Right.** An action's advantage comes from what the world does, so a transition that never happens does not enter.
+#
+# </details>
+#
+# <details><summary>By EPIC over the possible ones, because only these count.</summary>
+#
+# **Not so.** In `where` that distance was not zero in any of the worlds, because each step's mean pay still comes from all transitions.
+#
+# </details>
+#
+# **3.** You keep rewards as a table of states and actions, each the mean over the next states. A colleague changed hers, and `epic_distance`, on these means, says that it is far from yours. What has she done?
+#
+# <details><summary>Perhaps no more than shaping and another scale.</summary>
+#
+# **Right.** The mean of $\gamma\,\Phi(s')$ depends on the action, so in a table of means a potential no longer looks like one.
+#
+# </details>
+#
+# <details><summary>She has asked for something else, because shaping counts as nothing.</summary>
+#
+# **Not so.** That holds for rewards of transitions. In `means` shaped and doubled rewards lay far apart.
+#
+# </details>
+#
+# <details><summary>She has changed the scale, because means keep the shaping out.</summary>
+#
+# **Not so.** A scale counts as nothing, and means do not keep shaping out: in `means` shaping is what moved the rewards apart.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: the opposite
 #
 # *Easy, 10 minutes.*

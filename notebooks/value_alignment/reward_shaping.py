@@ -471,6 +471,69 @@ claim(
 # **In production** start your table at the potential, or add the potential to what the network says; for learnt potentials use `ShapedRewardNet` of the library imitation; wrap `RecordEpisodeStatistics` *inside* the shaping, so that what you report is the reward that you mean.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** You add 200 to the potential of each state, except at the end, where it stays zero. A table that starts at zero learns with it, and with the old potential. Do the two learn alike?
+#
+# <details><summary>Yes, because a constant cancels when potentials are subtracted.</summary>
+#
+# **Not so.** With a discount it does not: a start at Φ − 100 differs from one at Φ − 80 by a constant, and in `at` it has several times fewer goals.
+#
+# </details>
+#
+# <details><summary>No, but what they should learn in the end is the same.</summary>
+#
+# **Right.** It is as if the table started 200 higher, so at first the learner finds disappointing whatever it tries, and tries everything. The optimum does not move.
+#
+# </details>
+#
+# <details><summary>No, and what they should learn in the end differs, too.</summary>
+#
+# **Not so.** `shape` left the optimal policy of all 300 random processes as it was, with potentials of any kind.
+#
+# </details>
+#
+# **2.** Rewards are of size 1, potentials of size 1000, the discount is $0.999$. The program pays $\Phi(s') - \Phi(s)$, without the discount. Is that good enough?
+#
+# <details><summary>Yes, because the discount is so near to 1.</summary>
+#
+# **Not so.** What counts in `wage` is $1 - \gamma$ times the size of the potential: where that product was the same, about the same `share` of optima changed.
+#
+# </details>
+#
+# <details><summary>No, because then the optimum is another one.</summary>
+#
+# **Not so.** It may be, but need not: with a potential of size 1 and a discount of 0.99 fewer than one optimum in fifty changed in `share`.
+#
+# </details>
+#
+# <details><summary>No, because the mistake is as large as the rewards.</summary>
+#
+# **Right.** Forgetting the discount pays $(1 - \gamma)\,\Phi(s')$ in each step, here about $0.001 \cdot 1000 = 1$.
+#
+# </details>
+#
+# **3.** Each step costs 1, the discount is $0.9$, and nothing else is paid until the goal ends the walk. You start a table of Q-learning at −20 in all cells. Compared with a start at zero, what must you expect?
+#
+# <details><summary>It may never arrive, because wandering looks good.</summary>
+#
+# **Right.** Wandering for ever costs $1/(1 - 0.9) = 10$, so a useless step turns out better than −20, and moves never tried stay untried.
+#
+# </details>
+#
+# <details><summary>It arrives sooner, because low hopes waste fewer steps.</summary>
+#
+# **Not so.** They do until they fall below what wandering costs: the starts in `hopeless` left some walkers without a single goal.
+#
+# </details>
+#
+# <details><summary>It arrives as often in the end, because tables forget.</summary>
+#
+# **Not so.** Only the entries that are visited change. In `goals` some walkers with a start in `hopeless` had seen no goal in 10,000 steps.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: the payments of an episode
 #
 # *Easy, 10 minutes.*

@@ -470,7 +470,71 @@ claim(
 # **Who is harmed when it fails**: users of a model whose reward was learnt from people unlike them, because training makes that reward's taste the model's, and the fluent text hides it.
 #
 # **In production** use TRL, OpenRLHF or verl, which handle prompts, masks, many GPUs, and models that do not fit on one.
+
+# %% [markdown]
+# ## Check yourself
 #
+# **1.** Somebody doubles all scores of the reward model, and the price $\beta$ per nat stays as it is. What becomes of the policy that training aims at?
+#
+# <details><summary>Nothing, because each string keeps its rank.</summary>
+#
+# **Not so.** The rank alone does not make `gibbs_policy`. Doubling the scores is halving the price, and in the table with $\beta = 1$ and $0.5$ the divergence of the optimum is several times larger at half the price.
+#
+# </details>
+#
+# <details><summary>Nothing, but training gets there in half the time.</summary>
+#
+# **Not so.** The aim moves: what `reward_and_kl` says of the optimum at half the price is another reward and another divergence.
+#
+# </details>
+#
+# <details><summary>It moves further from the reference.</summary>
+#
+# **Right.** The optimum depends on $r/\beta$ only, so it is the one for half the price.
+#
+# </details>
+#
+# **2.** A team reports that the best of sixteen strings earns more than the Gibbs policy does at the same divergence. What do you think?
+#
+# <details><summary>That something is measured wrongly, for nothing can lie above it.</summary>
+#
+# **Right.** The Gibbs policy has the highest reward of all distributions at its divergence, and to draw sixteen and keep the best is one of these distributions.
+#
+# </details>
+#
+# <details><summary>That it may be so, for it sees sixteen strings for each answer.</summary>
+#
+# **Not so.** That makes its answers good, and moves it away from the reference, too. In `ratio`, at equal divergence, it reached most of the possible gain and never more than all of it.
+#
+# </details>
+#
+# <details><summary>That it may be so, for Gibbs is only what training reaches.</summary>
+#
+# **Not so.** It is no result of training but the optimum itself: in `misses` each of the random policies fell short of it, by as much as the equation says.
+#
+# </details>
+#
+# **3.** Two strings earn the same reward, and the reference says one of them a hundred times as often as the other. How often does the Gibbs policy say them, at a very low price?
+#
+# <details><summary>About equally often, because a low price forgets the reference.</summary>
+#
+# **Not so.** In the row with the lowest `beta` the reference still decides among the strings that earn the most.
+#
+# </details>
+#
+# <details><summary>One a hundred times as often as the other, as before.</summary>
+#
+# **Right.** Both probabilities are multiplied by the same $e^{r/\beta}/Z$, so their ratio stays whatever the price.
+#
+# </details>
+#
+# <details><summary>Practically only the first, because a low price sharpens.</summary>
+#
+# **Not so.** It sharpens differences of the reward, and here is none: `gibbs_policy(three, ...)` left the first two strings their ratio.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: what a reward does to the odds
 #
 # *Easy, 10 minutes.*

@@ -424,6 +424,69 @@ claim(
 # **In production** take `morl-baselines` to learn and `mo-gymnasium` for environments {cite}`felten2023`, and `pymoo` where you optimise without a decision process.
 
 # %% [markdown]
+# ## Check yourself
+#
+# **1.** For one of nine treatment plans, rated by effect and by side effects, `weight_range` returns a lower bound above the upper one. What do you know about this plan?
+#
+# <details><summary>Another plan is better than it in both respects.</summary>
+#
+# **Not so.** No plan in `fronts["concave"]` is beaten in both respects, and yet the lower bound exceeds the upper one for eight of the ten.
+#
+# </details>
+#
+# <details><summary>It wins for weights finer than those that were tried.</summary>
+#
+# **Not so.** `weight_range` tries no weights, it intersects the inequalities; the thousand and one `weights` of the learners found the two ends of the concave map, too, and nothing between.
+#
+# </details>
+#
+# <details><summary>It wins for no weights, even if most people want it.</summary>
+#
+# **Right.** It lies in a dent: whatever the weights, the sum is larger for some other plan. That says nothing about who would choose it.
+#
+# </details>
+#
+# **2.** A courier's drones are judged by the parcels and the energy of a whole year, so of many thousand flights together. A compromise policy would do, but a coin tossed before each flight, between two extreme policies, delivers more for less energy on average. What serves the courier best?
+#
+# <details><summary>The coin, because here only the totals are judged.</summary>
+#
+# **Right.** Over so many flights the totals come out close to the mean, and the mean of the coin dominates the compromise.
+#
+# </details>
+#
+# <details><summary>The compromise, because nobody lives through an average.</summary>
+#
+# **Not so.** That holds where each episode is judged by itself, as in `esr`. Judged by the mean, as in `ser`, the coin was worth far more than the middle point.
+#
+# </details>
+#
+# <details><summary>A weighted sum, with a weight that lies in the middle.</summary>
+#
+# **Not so.** On the concave map no learner of `q_learning` stopped between the ends, whichever of the `weights` it had: a weight picks one extreme for all flights.
+#
+# </details>
+#
+# **3.** With discount 1 you have computed a front, and which of its points weights reach. Your agent will plan with a discount of 0.9. What do you know about it?
+#
+# <details><summary>The front is the same, because the world is the same.</summary>
+#
+# **Not so.** In the table from `sweep` fewer than half of the convex map's points are still undominated at that discount.
+#
+# </details>
+#
+# <details><summary>Nothing certain yet: both have to be computed again.</summary>
+#
+# **Right.** A discount shrinks what is far away more than what is near, so the points move against one another, and with them the shape that decides.
+#
+# </details>
+#
+# <details><summary>Weights reach fewer points, because distant ones fade.</summary>
+#
+# **Not so.** In the table from `sweep` they reach more points of the concave map at 0.8 than at 1.
+#
+# </details>
+
+# %% [markdown]
 # ## Exercise 1: how rich must a compromise be?
 #
 # *Easy, 10 minutes.*
