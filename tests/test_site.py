@@ -777,6 +777,41 @@ def test_the_field_leads_to_the_search(context: BrowserContext, address: str) ->
     page.close()
 
 
+def disk_faults(browser: Browser, folder: Path, lesson: str) -> list[str]:
+    """What fails where a folder is opened from the disk, without a server and without a network."""
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto((folder / "index.html").as_uri())
+    page.wait_for_url(re.compile(r"/book/index\.html$"))
+    page.goto((folder / f"{lesson}.html").as_uri())
+    page.evaluate("() => window.MathJax?.startup?.promise")
+    faults = math_faults(page, expected=True)
+    letters = "() => [...document.fonts].some(font => /^MJX/.test(font.family) && font.status === 'loaded')"
+    if not page.evaluate(f"() => document.fonts.ready.then({letters})"):
+        faults.append("mathematics has no letters of its own")
+    page.goto(f"{(folder / 'search.html').as_uri()}?q=Reed-Solomon")
+    if not page.locator("#search-results > li").count():
+        faults.append("the search finds nothing")
+    context.close()
+    return faults
+
+
+def test_the_site_works_from_the_disk(browser: Browser, site: Path) -> None:
+    assert disk_faults(browser, site, "notebooks/robustness/reed_solomon") == []
+
+
+def test_a_site_that_needs_a_server_is_seen(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "book").mkdir()
+    away = '<meta http-equiv="Refresh" content="0; url=book/index.html">'
+    (tmp_path / "index.html").write_text(away)
+    formula = '<article><span class="math">x</span></article>'
+    (tmp_path / "book/index.html").write_text(formula)
+    (tmp_path / "search.html").write_text('<ol id="search-results"></ol>')
+    faults = disk_faults(browser, tmp_path, "book/index")
+    for fault in ("not rendered", "no letters", "search finds nothing"):
+        assert any(fault in said for said in faults)
+
+
 # What a visitor types, and the lessons that may come first.
 METHODS = {
     "value iteration": [

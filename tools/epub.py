@@ -1,12 +1,13 @@
 """The EPUB: what Sphinx's own builder makes of the book, put right for those who read it.
 
-Sphinx writes the pages, the contents and the list of files.  The pages are not yet XML, and their formulas are TeX: the
-browser reads them as it reads any page, MathJax turns the formulas into MathML, and the browser writes XML.
+Sphinx writes pages, contents and the list of files.  The pages are not yet XML, and their formulas are TeX:
+the browser reads them as it reads any page, MathJax makes MathML of the formulas, and the browser writes XML.
 """
 
 import importlib.util
 import mimetypes
 import posixpath
+import re
 import shutil
 import subprocess
 import sys
@@ -24,8 +25,8 @@ from tools.site import JUPYTER_BOOK
 
 STYLE = Path(__file__).with_suffix(".css")
 STYLES = ("_static/pygments.css", "_static/book.css")
-# Of the book itself, and for ever: a reading program knows by it that a newer file is the same book.
-IDENTIFIER = "urn:uuid:f9a3939c-b3b8-5c80-af05-e97c7e3de249"
+# By this a reading program knows that a newer file is the same book.
+IDENTIFIER = "ai-safety-and-alignment-tested"
 CONTENTS = ("toc.ncx", "nav.xhtml")  # Sphinx writes them as they should be
 OPF = "http://www.idpf.org/2007/opf"
 XHTML = "http://www.w3.org/1999/xhtml"
@@ -72,7 +73,7 @@ def settings(root: Path) -> dict[str, Any]:
         "version": companion.__version__,
         "epub_basename": "book",
         "epub_identifier": IDENTIFIER,
-        "epub_uid": "book",
+        "epub_uid": IDENTIFIER,
         "epub_tocscope": "includehidden",
         "epub_tocdepth": 2,
         "epub_tocdup": False,
@@ -130,14 +131,35 @@ def asked_for(folder: Path, page: str) -> tuple[set[str], str]:
         for node in tree.iter(f"{{{XHTML}}}img")
     }
     kinds = {"mathml": f"{{{MATHML}}}math", "svg": f"{{{SVG}}}svg"}
-    return pictures, " ".join(k for k, tag in kinds.items() if next(tree.iter(tag), None) is not None)
+    return pictures, " ".join(
+        k for k, tag in kinds.items() if next(tree.iter(tag), None) is not None
+    )
+
+
+def straighten(folder: Path) -> list[str]:
+    """Write the addresses in the contents without detours, and return the pages in their order.
+
+    Where the first page lies in a folder, Sphinx writes "book/../notebooks/" and takes it for another page.
+    """
+    for name in CONTENTS:
+        path = folder / name
+        text = re.sub(r'(?<=")[^"/]+/\.\./', "", path.read_text(encoding="utf-8"))
+        path.write_text(text, encoding="utf-8")
+    nav = ElementTree.parse(folder / "nav.xhtml")
+    return list(
+        dict.fromkeys(
+            a.get("href", "").split("#")[0] for a in nav.iter(f"{{{XHTML}}}a")
+        )
+    )
 
 
 def list_files(folder: Path) -> list[str]:
     """Bring Sphinx's list of files up to what the pages ask for, and return it."""
     ElementTree.register_namespace("", OPF)
     tree = ElementTree.parse(folder / "content.opf")
-    manifest = tree.getroot().find(f"{{{OPF}}}manifest")
+    manifest, spine = (
+        tree.getroot().find(f"{{{OPF}}}{name}") for name in ("manifest", "spine")
+    )
     asked = set(STYLES)
     for item in list(manifest):
         name = item.get("href")
@@ -154,6 +176,11 @@ def list_files(folder: Path) -> list[str]:
         kind = mimetypes.guess_type(name)[0]
         about = {"id": f"file-{number}", "href": name, "media-type": kind}
         ElementTree.SubElement(manifest, f"{{{OPF}}}item", about)
+    known = {item.get("href"): item.get("id") for item in manifest}
+    for entry in list(spine):
+        spine.remove(entry)
+    for page in straighten(folder):
+        ElementTree.SubElement(spine, f"{{{OPF}}}itemref", {"idref": known[page]})
     tree.write(folder / "content.opf", encoding="utf-8", xml_declaration=True)
     return [item.get("href") for item in manifest]
 
@@ -177,9 +204,18 @@ def epub(root: Path, target: Path) -> None:
         folder = sphinx(root, Path(temporary))
         put_right(folder)
         shutil.copyfile(STYLE, folder / STYLES[1])
-        names = ["mimetype", "META-INF/container.xml", "content.opf", *list_files(folder)]
+        names = [
+            "mimetype",
+            "META-INF/container.xml",
+            "content.opf",
+            *list_files(folder),
+        ]
         with zipfile.ZipFile(target, "w", compresslevel=9) as archive:
             for name in names:
                 # The first file says what this is, and readers look for it uncompressed.
-                packed = zipfile.ZIP_DEFLATED if archive.filelist else zipfile.ZIP_STORED
-                archive.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes(), packed)
+                packed = (
+                    zipfile.ZIP_DEFLATED if archive.filelist else zipfile.ZIP_STORED
+                )
+                archive.writestr(
+                    zipfile.ZipInfo(name), (folder / name).read_bytes(), packed
+                )

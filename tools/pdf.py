@@ -1,8 +1,8 @@
 """The PDF of the whole book: the site's pages as one long page, printed by Chromium.
 
 Because it is one page, links between lessons are links within the PDF, and Chromium itself makes bookmarks of the
-headings and running heads of the style sheet.  What it cannot do is to say on which page something stands: for that
-it prints twice, and the second time the numbers that the first has shown are written in.
+headings and running heads of the style sheet.  What it cannot do is to say on which page something stands: for
+that it prints twice, and the second time has the page numbers that the first one showed.
 """
 
 import datetime
@@ -27,6 +27,13 @@ OLDEST = 131  # the first Chromium that writes running heads
 WIDTH = 643  # of a line, in CSS pixels: 210 mm less the margins of the style sheet
 ANSWERS = "answers"  # the place of the appendix
 CODE = ".fold-check, :is(.fold-code, .fold-test) details"
+HEAD = "|".join(
+    [
+        r'<link[^>]*rel="stylesheet"[^>]*>',
+        r"<script>window\.MathJax[^<]*</script>",
+        r"<script[^>]*/mathjax/[^>]*></script>",
+    ]
+)
 READ = ":is(.fold-table, .fold-record, .fold-output) details"
 
 
@@ -151,7 +158,9 @@ def take_solutions(part: Part) -> list[Tag]:
 
 def appendix(parts: list[Part]) -> Part | None:
     """Move the answers and solutions of all lessons to the end of the book; None where there are none."""
-    article = element('<article class="bd-article"><section><h1>Answers and solutions</h1></section></article>')
+    article = element(
+        '<article class="bd-article"><section><h1>Answers and solutions</h1></section></article>'
+    )
     for part in parts:
         taken = take_quiz(part) + take_solutions(part)
         if taken:
@@ -166,7 +175,7 @@ def appendix(parts: list[Part]) -> Part | None:
 
 
 def place(part: Part, slugs: dict[str, str]) -> None:
-    """Make the addresses and places of a page those of the whole; a link that leaves the book for no page is dropped."""
+    """Make the addresses and places of a page those of the whole, and drop links to what is none of its pages."""
     home = urljoin(BOOK, f"{part.name}.html")
     for node in part.article.find_all(id=True):
         if not node["id"].startswith(f"{ANSWERS}-"):
@@ -223,8 +232,7 @@ def head(site: Path, parts: list[Part]) -> str:
         if not home.is_file():
             continue
         text = home.read_text(encoding="utf-8")
-        tags = r'<link[^>]*rel="stylesheet"[^>]*>|<script>window\.MathJax[^<]*</script>|<script[^>]*/mathjax/[^>]*></script>'
-        for tag in re.findall(tags, text):
+        for tag in re.findall(HEAD, text):
             found[re.sub(r'(href|src)="(?:\.\./)*', rf'\1="{BOOK}', tag)] = None
     return "\n".join(found)
 
@@ -313,8 +321,8 @@ def pdf(site: Path, root: Path) -> bytes:
         version = page.context.browser.version
         if int(version.split(".")[0]) < OLDEST:
             sys.exit(
-                f"The browser is version {version}, and the PDF needs {OLDEST} or newer: bring it up to date and run "
-                "the same command again."
+                f"The browser is version {version}, and the PDF needs {OLDEST} or newer: bring it up to date "
+                "and run the same command again."
             )
         page.set_viewport_size({"width": WIDTH, "height": 900})
         page.emulate_media(media="print")

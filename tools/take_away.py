@@ -1,7 +1,7 @@
-"""The forms in which the book is taken along: ``python -m tools.take_away [zip] [pdf] [epub] [dist]``; without a name, all.
+"""The book's forms to take along: ``python -m tools.take_away [zip] [pdf] [epub] [dist]``; without a name, all.
 
-They lie in the site's folder take_away/, so that its page *Take it along* links to them wherever the site is.  What is
-not there yet is no dead link: the page then says the command.  A form appears under its name when it is whole.
+They lie in the site's folder take_away/, and its page *Take it along* links to them wherever the site is.  What is
+not there is no dead link: the page says the command.  A form appears under its name only when it is whole.
 """
 
 import contextlib
@@ -25,10 +25,12 @@ from tools.site import ROOT, build
 
 FOLDER, PAGE = "take_away", "book/take_away.html"
 NAME = "ai-safety-and-alignment-tested"
-# What the package is built from, and what its notebooks read of the book where there is no clone.
-SOURCES = ["pyproject.toml", "README.md", "LICENSE", "companion/**/*.py", "companion/py.typed"]
+# What the package is built from, and what notebooks read of the book (companion.lesson.in_book).
+SOURCES = ["pyproject.toml", "README.md", "LICENSE", "companion/**/*"]
 READ = ["evidence/*/*.json", "book/source_document.md"]
-SETUPTOOLS = "import sys; from setuptools import build_meta; build_meta.build_{}(sys.argv[1])"
+SETUPTOOLS = (
+    "import sys; from setuptools import build_meta; build_meta.build_{}(sys.argv[1])"
+)
 
 
 # --- whole or not at all ------------------------------------------------------------
@@ -82,7 +84,13 @@ def whole(path: Path) -> Iterator[Path]:
 
 def form(path: Path) -> str:
     """Return the command that makes a file; empty for what is none of the forms."""
-    kinds = {".zip": "zip", ".pdf": "pdf", ".epub": "epub", ".whl": "dist", ".gz": "dist"}
+    kinds = {
+        ".zip": "zip",
+        ".pdf": "pdf",
+        ".epub": "epub",
+        ".whl": "dist",
+        ".gz": "dist",
+    }
     return "" if path.name.startswith(".") else kinds.get(path.suffix, "")
 
 
@@ -151,6 +159,8 @@ def lay_out(folder: Path) -> None:
     """Copy what the package is built from, and into it what its notebooks read."""
     for names, target in ((SOURCES, folder), (READ, folder / "companion" / "in_book")):
         for path in [path for name in names for path in ROOT.glob(name)]:
+            if path.is_dir() or "__pycache__" in path.parts:
+                continue
             copy = target / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
@@ -176,7 +186,9 @@ def write_dist(site: Path) -> None:
         lay_out(source)
         archive = built("sdist", source, folder)
         shutil.unpack_archive(archive, temporary, filter="data")
-        wheel = built("wheel", Path(temporary) / archive.name.removesuffix(".tar.gz"), folder)
+        wheel = built(
+            "wheel", Path(temporary) / archive.name.removesuffix(".tar.gz"), folder
+        )
         for path in (archive, wheel):
             with whole(site / FOLDER / path.name) as part:
                 shutil.copyfile(path, part)
@@ -196,7 +208,9 @@ def main(names: list[str]) -> None:
     for name in names:
         if name not in FORMS:
             near = difflib.get_close_matches(name, FORMS, n=1, cutoff=0)[0]
-            sys.exit(f"There is no form {name}: the nearest is {near}, all are {', '.join(FORMS)}.")
+            sys.exit(
+                f"There is no form {name}: the nearest is {near}, all are {', '.join(FORMS)}."
+            )
     try:
         print("Building the site ...", flush=True)
         site = build()
@@ -205,7 +219,9 @@ def main(names: list[str]) -> None:
             FORMS[name](site)
         show(site)
     except KeyboardInterrupt:
-        sys.exit("\nInterrupted. Nothing was left half-written: run the same command again.")
+        sys.exit(
+            "\nInterrupted. Nothing was left half-written: run the same command again."
+        )
     print(f"What you can take along lies in {site / FOLDER}")
 
 
