@@ -210,7 +210,7 @@ def contents(parts: list[Part]) -> str:
         f"{page_link(part.slug, html.escape(part.title))}</li>"
         for part in parts
     )
-    return f'<nav class="contents"><h1>Contents</h1><ol>{rows}</ol></nav>'
+    return f'<nav class="book-contents"><h1>Contents</h1><ol>{rows}</ol></nav>'
 
 
 def running_heads(parts: list[Part]) -> str:
