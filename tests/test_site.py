@@ -34,7 +34,6 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     Page,
-    Playwright,
     Request,
     sync_playwright,
 )
@@ -44,6 +43,7 @@ from companion.tasks import tasks
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+from tools.browser import ADVICE, FLAGS, find_chrome  # noqa: E402
 from tools.site import build  # noqa: E402
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
@@ -150,28 +150,9 @@ def served(folder: Path) -> Iterator[str]:
         server.server_close()
 
 
-def find_chrome(playwright: Playwright) -> str | None:
-    """A Chromium or Chrome that this machine has."""
-    names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-    places = [shutil.which(name) for name in [*names, "chrome"]]
-    places += [
-        f"/Applications/{name}.app/Contents/MacOS/{name}"
-        for name in ["Google Chrome", "Chromium"]
-    ]
-    for variable in ["PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA"]:
-        base = os.environ.get(variable)
-        places.append(base and rf"{base}\Google\Chrome\Application\chrome.exe")
-    places.append(playwright.chromium.executable_path)
-    return next((place for place in places if place and Path(place).is_file()), None)
-
-
 def no_chrome(in_ci: bool) -> None:
     """Skip where there is no browser; where the checks are meant to run, fail."""
-    sentence = (
-        "there is no Chromium or Chrome for the browser tests; install one: "
-        "apt-get install chromium (Debian; Ubuntu: chromium-browser), "
-        "brew install --cask google-chrome (macOS), winget install Google.Chrome (Windows)"
-    )
+    sentence = f"there is no Chromium or Chrome for the browser tests; {ADVICE}"
     if in_ci:
         pytest.fail(sentence)
     pytest.skip(sentence)
@@ -244,8 +225,7 @@ def browser() -> Iterator[Browser]:
         chrome = find_chrome(playwright)
         if chrome is None:
             no_chrome("CI" in os.environ)
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        running = playwright.chromium.launch(executable_path=chrome, args=flags)
+        running = playwright.chromium.launch(executable_path=chrome, args=FLAGS)
         yield running
         running.close()
 
@@ -860,6 +840,41 @@ def test_the_field_leads_to_the_search(context: BrowserContext, address: str) ->
     page.wait_for_url("**/search.html?q=Reed-Solomon")
     page.locator("#search-results > li").first.wait_for()
     page.close()
+
+
+def disk_faults(browser: Browser, folder: Path, lesson: str) -> list[str]:
+    """What fails where a folder is opened from the disk, without a server and without a network."""
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto((folder / "index.html").as_uri())
+    page.wait_for_url(re.compile(r"/book/index\.html$"))
+    page.goto((folder / f"{lesson}.html").as_uri())
+    page.evaluate("() => window.MathJax?.startup?.promise")
+    faults = math_faults(page, expected=True)
+    letters = "() => [...document.fonts].some(font => /^MJX/.test(font.family) && font.status === 'loaded')"
+    if not page.evaluate(f"() => document.fonts.ready.then({letters})"):
+        faults.append("mathematics has no letters of its own")
+    page.goto(f"{(folder / 'search.html').as_uri()}?q=Reed-Solomon")
+    if not page.locator("#search-results > li").count():
+        faults.append("the search finds nothing")
+    context.close()
+    return faults
+
+
+def test_the_site_works_from_the_disk(browser: Browser, site: Path) -> None:
+    assert disk_faults(browser, site, "notebooks/robustness/reed_solomon") == []
+
+
+def test_a_site_that_needs_a_server_is_seen(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "book").mkdir()
+    away = '<meta http-equiv="Refresh" content="0; url=book/index.html">'
+    (tmp_path / "index.html").write_text(away)
+    formula = '<article><span class="math">x</span></article>'
+    (tmp_path / "book/index.html").write_text(formula)
+    (tmp_path / "search.html").write_text('<ol id="search-results"></ol>')
+    faults = disk_faults(browser, tmp_path, "book/index")
+    for fault in ("not rendered", "no letters", "search finds nothing"):
+        assert any(fault in said for said in faults)
 
 
 # What a visitor types, and the lessons that may come first.
