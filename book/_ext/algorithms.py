@@ -153,7 +153,8 @@ def section(name: str, heading: nodes.Node) -> nodes.section:
 
 def anchor(module: str, name: str) -> str:
     """Return the place of an algorithm on the page."""
-    return nodes.make_id(f"{module.rpartition('.')[2]}-{name}")
+    # The name as it is: there are a class Splitting and a function splitting.
+    return f"{nodes.make_id(module.rpartition('.')[2])}-{name}"
 
 
 def breakable(code: nodes.literal) -> nodes.literal:
