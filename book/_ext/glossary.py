@@ -110,15 +110,15 @@ def bold_places(doctree: nodes.document) -> list[nodes.strong]:
 
 
 def text_places(doctree: nodes.document) -> list[nodes.Text]:
-    """Return the text of a lesson in which links may stand: its paragraphs, without the subtitle."""
-    subtitle = next(iter(doctree.findall(nodes.paragraph)), None)
-    return [
+    """Return the text of a lesson in which links may stand: its paragraphs, the subtitle last."""
+    texts = [
         text
         for text in doctree.findall(nodes.Text)
         if isinstance(text.parent, nodes.paragraph | nodes.emphasis)
-        and text.parent is not subtitle
         and not stands_apart(text)
     ]
+    subtitle = next(iter(doctree.findall(nodes.paragraph)), None)
+    return sorted(texts, key=lambda text: text.parent is subtitle)
 
 
 def most_uses(uses: dict[str, int]) -> list[str]:
