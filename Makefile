@@ -9,7 +9,7 @@ LESSON ?=
 CHAPTER :=
 NAME :=
 .DEFAULT_GOAL := help
-.PHONY: help book test lab notebooks evidence portable lesson lint clean
+.PHONY: help book test lab notebooks evidence faults portable lesson lint clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -39,6 +39,9 @@ notebooks: $(VENV)/test.stamp  ## run every notebook afresh and record its outpu
 
 evidence: $(VENV)/test.stamp  ## compare with the established libraries and write the records (LESSON=chapter/lesson: one)
 	@$(BIN)/python -m tools.evidence $(LESSON)
+
+faults: $(VENV)/test.stamp  ## plant faults in the modules and count those that the tests catch (LESSON=chapter/lesson: one)
+	@$(BIN)/python -m tools.faults $(LESSON)
 
 portable: $(VENV)/test.stamp  ## replay the notebooks and run the unit tests as another CPU would compute them
 	@$(BIN)/python -m tools.portable

@@ -24,7 +24,13 @@ CHAPTERS = ("value_alignment", "safety", "robustness", "explainability", "")
 
 @dataclass(frozen=True)
 class Entry:
-    """A public function or class that serves a task."""
+    """A public function or class that serves a task.
+
+    Examples
+    --------
+    >>> print(tasks()[0].algorithms[0].avoid[:4])
+    Not
+    """
 
     name: str  # full: "companion.mdp.value_iteration"
     about: str  # the first line of its docstring
@@ -34,7 +40,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Task:
-    """Something that one wants to do."""
+    """Something that one wants to do.
+
+    Examples
+    --------
+    >>> tasks()[0].chapter
+    'value_alignment'
+    """
 
     name: str
     about: str  # what one has, and what one wants
@@ -111,8 +123,6 @@ def listing(*words: str) -> str:
 def _read(chapter: str) -> list[Task]:
     """The tasks of a chapter."""
     path = Path(__file__).parent / chapter / "tasks.toml"
-    if not path.is_file():
-        return []
     content = tomllib.loads(path.read_text(encoding="utf-8"))
     return [
         Task(

@@ -96,7 +96,7 @@ def write(lesson: str, results: dict[str, Any], peers: list[str]) -> Path:
         "program": f"evidence/{lesson}.py",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "machine": {
-            "cpu": _cpu(),
+            "cpu": cpu(),
             "python": platform.python_version(),
             "threads": _threads(),
         },
@@ -112,7 +112,8 @@ def write(lesson: str, results: dict[str, Any], peers: list[str]) -> Path:
     return path
 
 
-def _cpu() -> str:
+def cpu() -> str:
+    """Name the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(

@@ -45,6 +45,7 @@ from tools.site import build  # noqa: E402
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
 SEARCH = "search"
 SOURCE, ALGORITHMS = "book/source_document", "book/algorithms"
+EVIDENCE = "book/evidence"
 
 
 # --- the pages, and what their sources say ----------------------------------------
@@ -876,6 +877,21 @@ def test_the_source_is_not_searched_and_says_that_it_does_not_run(
     assert page.locator("article pre").count() >= 3
     assert page.locator("article button.copybtn").count() == 0
     page.close()
+
+
+def test_the_evidence_is_found_and_its_claims_are_the_lessons(
+    context: BrowserContext, address: str, site: Path
+) -> None:
+    page = context.new_page()
+    assert search_faults(page, address, "planted faults", EVIDENCE) == []
+    page.close()
+    text = (site / "_static/search-index.js").read_text(encoding="utf-8")
+    index = json.loads(text.partition("=")[2].strip().rstrip(";"))
+    (found,) = (page for page in index["pages"] if page["page"] == EVIDENCE)
+    known = json.loads((site / "claims.json").read_text(encoding="utf-8"))
+    claims = [one["claim"] for lesson in known for one in lesson["claims"]]
+    assert len(claims) > len(lessons())
+    assert not any(claim in s["t"] for claim in claims for s in found["sections"])
 
 
 def test_the_front_page_shows_every_lesson_with_its_figure(

@@ -102,11 +102,12 @@ def test_a_fault_of_a_task_is_noticed():
 def test_a_name_that_the_package_lacks_is_refused_with_the_nearest(
     tmp_path, monkeypatch
 ):
-    (tmp_path / "tasks.toml").write_text(
-        '[[task]]\nname = "Do"\nabout = "You."\n[[task.part]]\nname = "mdp.valu_iteration"\n'
+    (tmp_path / "value_alignment").mkdir()
+    (tmp_path / "value_alignment/tasks.toml").write_text(
+        '[[task]]\nname = "Do"\nabout = "You."\n[[task.part]]\nname = "rlhf.best_of_m"\n'
     )
     monkeypatch.setattr(module, "__file__", str(tmp_path / "tasks.py"))
-    with pytest.raises(ValueError, match=r"companion\.mdp\.value_iteration"):
+    with pytest.raises(ValueError, match="the nearest: .*best_of_n"):
         tasks()
 
 

@@ -36,11 +36,13 @@ PROFILES = {
 TEXT = {
     "test_budget.py",
     "test_evidence.py",
+    "test_faults.py",
     "test_imports.py",
     "test_listings.py",
     "test_notebooks.py",
     "test_snippet.py",
     "test_static.py",
+    "test_tasks.py",
     "test_tools.py",
     "test_tree.py",
 }

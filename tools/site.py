@@ -13,7 +13,10 @@ SOURCES = [
     "constraints.txt",
     "book/**/*",
     "companion/**/*.py",
+    "evidence/*/*.json",
+    "evidence/summary.py",
     "notebooks/**/*.ipynb",
+    "tests/*/test_*.py",
 ]
 # The command's own script, not `python -m`: run as a module, Jupyter Book does nothing and reports success.
 JUPYTER_BOOK = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"

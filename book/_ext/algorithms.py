@@ -82,12 +82,19 @@ class Algorithms(Page):
             for page in chapters(app)
         }
         parts: dict[str, nodes.section] = {}
+        found: dict[str, nodes.paragraph] = {}
         for task in tasks():
             heading = names.get(task.chapter, "What the chapters share")
-            if task.chapter not in parts:
-                parts[task.chapter] = section(f"by-task-{heading}", nodes.Text(heading))
-            parts[task.chapter] += self.task(task)
-        return list(parts.values())
+            if heading not in parts:
+                parts[heading] = section(f"by-task-{heading}", nodes.Text(heading))
+                found[heading] = nodes.paragraph("", "", nodes.strong("", heading))
+            parts[heading] += self.task(task)
+            place = parts[heading][-1]["ids"][0]
+            found[heading] += nodes.Text(", " if len(found[heading]) > 1 else ": ")
+            link = nodes.reference("", task.name, refid=place, internal=True)
+            found[heading] += link
+        items = [nodes.list_item("", line) for line in found.values()]
+        return [nodes.bullet_list("", *items), *parts.values()]
 
     def task(self, task: Task) -> nodes.section:
         """Draw what serves a task."""

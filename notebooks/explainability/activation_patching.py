@@ -573,7 +573,7 @@ table(["ablation of the positions", "accuracy left"], rows, digits=1)
 #
 # <details><summary>Those that write next to nothing to the answer, too.</summary>
 #
-# **Not so.** In the network of seed 4 both heads of layer 0 do, and either costs few answers, but without both (`both layer-0 heads`) hardly one is right.
+# **Not so.** In the network of seed 4 both heads of layer 0 write next to nothing and either costs few answers, but without both (`both layer-0 heads`) hardly one is right.
 #
 # </details>
 #

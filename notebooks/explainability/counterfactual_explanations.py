@@ -459,7 +459,7 @@ claim(
 #
 # <details><summary>A better exam, because the model predicts exams well.</summary>
 #
-# **Not so.** To better a forecast, `advice` wants `s1` higher, and patients with more of it do worse.
+# **Not so.** For a better forecast `advice` wants more cholesterol (`s1`), and patients with more of it do worse.
 #
 # </details>
 #
@@ -471,7 +471,7 @@ claim(
 #
 # <details><summary>At least a slightly better exam, because the sign is right.</summary>
 #
-# **Not so.** In `model.coef_` the weight of `s1` lowers the forecast, although patients with more of it do worse.
+# **Not so.** By `model.coef_` more of `s1` betters the forecast, although patients with more of it do worse.
 #
 # </details>
 #

@@ -448,7 +448,7 @@ claim(
 #
 # <details><summary>The straight one, because it asks about lorries that do not exist.</summary>
 #
-# **Not so.** That harms a model that has not seen them: partial dependence of the `product` itself hardly misses its truth in any row of `sweep`.
+# **Not so.** It harms a model that has not seen them, but partial dependence of the `product` itself hardly misses its truth in any row of `sweep`.
 #
 # </details>
 #

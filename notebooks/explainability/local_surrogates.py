@@ -506,7 +506,7 @@ claim(
 #
 # <details><summary>The fit of a second run, to see that the first was no accident.</summary>
 #
-# **Not so.** The numbers for the `fitted` draws are medians of many explanations, and each lies above that of `fresh` draws: it is no accident.
+# **Not so.** The numbers for the `fitted` draws are medians of many explanations, and each lies above that of `fresh` draws, so another run would only repeat the mistake.
 #
 # </details>
 #

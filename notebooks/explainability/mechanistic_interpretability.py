@@ -532,7 +532,7 @@ Markdown(
 #
 # <details><summary>Yes, because to look there is what the score measures.</summary>
 #
-# **Not so.** The head of `counting` has a high `induction_score` on words of 14, and it looks 13 back, whatever stands there.
+# **Not so.** A head of `counting` has a high `induction_score` on words of 14, and it looks 13 back, whatever stands there.
 #
 # </details>
 #

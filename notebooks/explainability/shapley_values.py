@@ -629,7 +629,7 @@ claim(
 #
 # <details><summary>She passes, because her score rises by 3.</summary>
 #
-# **Not so.** In `product` the income was paid $2.5$, but with the average income of `earlier`, $0.5$, the score is $0.5 \cdot 3 = 1.5$ and falls by $4.5$.
+# **Not so.** In `product` the income was paid $2.5$, but with the average income of `earlier`, $0.5$, the score is $0.5 \cdot 3 = 1.5$ and falls by $6 - 1.5 = 4.5$.
 #
 # </details>
 #

@@ -497,7 +497,7 @@ claim(
 #
 # </details>
 #
-# <details><summary>The rim may now walk, because the slope has become nearly harmless.</summary>
+# <details><summary>On the rim one may now walk, because the slope is nearly harmless.</summary>
 #
 # **Not so.** The slope is harmless in itself on the page as well, and still `inside.actions` forbids the step to it, because from there one cannot *surely* stay out of the pit.
 #
