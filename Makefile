@@ -9,11 +9,11 @@ LESSON ?=
 CHAPTER :=
 NAME :=
 .DEFAULT_GOAL := help
-.PHONY: help book test lab notebooks evidence faults portable lesson lint clean
+.PHONY: help book test lab notebooks evidence faults portable lesson lint zip pdf epub dist take-away clean
 
 help:  ## list these commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
-	  || grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST)
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
+	  || grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST)
 
 # The stamp is newer than what it was made from, or the environment is brought up to date.
 $(VENV)/test.stamp: pyproject.toml constraints.txt tools/install.py
@@ -51,6 +51,21 @@ lesson: $(VENV)/test.stamp  ## lay out a new lesson (CHAPTER=chapter NAME=name)
 
 lint: $(VENV)/test.stamp  ## ruff, mypy, numpydoc and the notebook pairs
 	@$(BIN)/python -m tools.lint
+
+zip: $(VENV)/test.stamp  ## the site as an archive that works from the disk, in _build/html/take_away
+	@$(BIN)/python -m tools.take_away zip
+
+pdf: $(VENV)/test.stamp  ## the whole book as a PDF, in the same place
+	@$(BIN)/python -m tools.take_away pdf
+
+epub: $(VENV)/test.stamp  ## the whole book as an EPUB, in the same place
+	@$(BIN)/python -m tools.take_away epub
+
+dist: $(VENV)/test.stamp  ## wheel and source archive of the package, in the same place
+	@$(BIN)/python -m tools.take_away dist
+
+take-away: $(VENV)/test.stamp  ## all four
+	@$(BIN)/python -m tools.take_away
 
 clean:  ## remove what was built; the environment stays
 	rm -rf _build dist build

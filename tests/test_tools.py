@@ -137,7 +137,7 @@ def test_make_help_lists_every_command():
     done = subprocess.run(
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    names = "book test lab notebooks evidence portable lesson lint"
+    names = "book test lab notebooks evidence portable lesson lint zip pdf epub dist take-away"
     for name in names.split():
         assert f"make {name}" in done.stdout
 
