@@ -9,7 +9,7 @@ LESSON ?=
 CHAPTER :=
 NAME :=
 .DEFAULT_GOAL := help
-.PHONY: help book test lab notebooks evidence faults portable lesson lint zip pdf epub dist take-away clean
+.PHONY: help book test lab notebooks evidence faults portable lowest newest lesson lint zip pdf epub dist take-away clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
@@ -45,6 +45,12 @@ faults: $(VENV)/test.stamp  ## plant faults in the modules and count those that 
 
 portable: $(VENV)/test.stamp  ## replay the notebooks and run the unit tests as another CPU would compute them
 	@$(BIN)/python -m tools.portable
+
+lowest: $(VENV)/test.stamp  ## unit tests with the lowest versions that pyproject.toml states
+	@$(BIN)/python -m tools.versions lowest
+
+newest: $(VENV)/test.stamp  ## unit tests with the newest versions there are, and the outputs that move
+	@$(BIN)/python -m tools.versions newest
 
 lesson: $(VENV)/test.stamp  ## lay out a new lesson (CHAPTER=chapter NAME=name)
 	@$(BIN)/python -m tools.lesson $(CHAPTER) $(NAME)

@@ -1272,7 +1272,12 @@ def small_book(
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     (folder / "notebooks").mkdir()
     nbformat.write(notebook, folder / "notebooks" / "one.ipynb")
-    for stray in [".venv/lib/README.md", ".pytest_cache/README.md", "notes.md"]:
+    for stray in [
+        ".venv/lib/README.md",
+        ".github/form.md",
+        ".pytest_cache/README.md",
+        "notes.md",
+    ]:
         (folder / stray).parent.mkdir(parents=True, exist_ok=True)
         (folder / stray).write_text("# A stray\n", encoding="utf-8")
     return folder
