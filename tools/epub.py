@@ -71,6 +71,7 @@ def settings(root: Path) -> dict[str, Any]:
     config["sphinx"]["config"] |= {
         "project": config["title"],
         "version": companion.__version__,
+        "pygments_style": "a11y-high-contrast-light",
         "epub_basename": "book",
         "epub_identifier": IDENTIFIER,
         "epub_uid": IDENTIFIER,

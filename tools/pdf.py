@@ -178,7 +178,8 @@ def place(part: Part, slugs: dict[str, str]) -> None:
     """Make the addresses and places of a page those of the whole, and drop links to what is none of its pages."""
     home = urljoin(BOOK, f"{part.name}.html")
     for node in part.article.find_all(id=True):
-        if not node["id"].startswith(f"{ANSWERS}-"):
+        # A drawing refers to its own parts in other ways than links.
+        if not (node["id"].startswith(f"{ANSWERS}-") or node.find_parent("svg")):
             node["id"] = f"{part.slug}--{node['id']}"
     for node in part.article.find_all(src=True):
         node["src"] = urljoin(home, node["src"])
