@@ -454,13 +454,13 @@ claim(
 #
 # <details><summary>Let the price move faster, so that it punishes sooner.</summary>
 #
-# **Not so.** In the row of `report` with the quicker damped price the agent is above the limit nearly as often, and once by more.
+# **Not so.** In the row of `report` with the quicker damped price the agent is above the limit nearly as often, and its largest excess is larger.
 #
 # </details>
 #
 # <details><summary>Train it longer, so that the last excess goes, too.</summary>
 #
-# **Not so.** `calm` came to rest at the limit itself and not below it, and with samples about half of the last policies in `report` were above.
+# **Not so.** `calm` came to rest at the limit itself, without a margin, and with samples about half of the last policies in `report` were above.
 #
 # </details>
 #

@@ -463,7 +463,7 @@ sum(gain(group(s)) for s in range(500)) / 5  # groups in a hundred
 #
 # </details>
 #
-# <details><summary>a, because of two options the majority's wins.</summary>
+# <details><summary>a, because between two options the majority decides.</summary>
 #
 # **Right.** With one pair left, the mean share of an option is its share of that pair. So an option that nobody puts first can decide between two others.
 #
@@ -495,7 +495,7 @@ sum(gain(group(s)) for s in range(500)) / 5  # groups in a hundred
 #
 # </details>
 #
-# **3.** To save money you show close pairs often and clear ones seldom, to one expert, and to a crowd that disagrees. Either gives as many answers as you like. Can the design change who wins?
+# **3.** To save money you show close pairs often and clear ones seldom, to one expert, whose answers follow Bradley and Terry's model, and to a crowd that disagrees. Either gives as many answers as you like. Can the design change who wins?
 #
 # <details><summary>For neither, because the fit knows how often a pair was shown.</summary>
 #

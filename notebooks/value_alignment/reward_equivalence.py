@@ -474,7 +474,7 @@ except ValueError as refusal:
 #
 # </details>
 #
-# **3.** You keep rewards as a table of states and actions, each the mean over the next states. A colleague changed hers, and `epic_distance`, on these means, says that it is far from yours. What has she done?
+# **3.** You keep rewards as a table of states and actions, each the mean over the next states. A colleague changed hers, and `epic_distance`, on the means repeated for each next state, says that it is far from yours. What has she done?
 #
 # <details><summary>Perhaps no more than shaping and another scale.</summary>
 #

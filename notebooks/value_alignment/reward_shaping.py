@@ -501,13 +501,13 @@ claim(
 #
 # </details>
 #
-# <details><summary>No, because then the optimum is another one.</summary>
+# <details><summary>No, because without it the optimum always changes.</summary>
 #
-# **Not so.** It may be, but need not: with a potential of size 1 and a discount of 0.99 fewer than one optimum in fifty changed in `share`.
+# **Not so.** It need not: with a potential of size 1 and a discount of 0.99 fewer than one optimum in fifty changed in `share`.
 #
 # </details>
 #
-# <details><summary>No, because the mistake is as large as the rewards.</summary>
+# <details><summary>No, because here the mistake is as large as the rewards.</summary>
 #
 # **Right.** Forgetting the discount pays $(1 - \gamma)\,\Phi(s')$ in each step, here about $0.001 \cdot 1000 = 1$.
 #

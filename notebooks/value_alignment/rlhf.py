@@ -478,7 +478,7 @@ claim(
 #
 # <details><summary>Nothing, because each string keeps its rank.</summary>
 #
-# **Not so.** The rank alone does not make `gibbs_policy`. Doubling the scores is halving the price, and in the table with $\beta = 1$ and $0.5$ the divergence of the optimum is several times larger at half the price.
+# **Not so.** `gibbs_policy` depends on more than the rank. Doubling the scores is halving the price, and from $\beta = 1$ to $\beta = 0.5$ the divergence of the optimum grew to several times as much.
 #
 # </details>
 #
@@ -488,7 +488,7 @@ claim(
 #
 # </details>
 #
-# <details><summary>It moves further from the reference.</summary>
+# <details><summary>It moves further away from the reference.</summary>
 #
 # **Right.** The optimum depends on $r/\beta$ only, so it is the one for half the price.
 #
