@@ -25,6 +25,7 @@ APP = SimpleNamespace(
     srcdir=ROOT,
     config=SimpleNamespace(external_site_map=parse_toc_yaml(ROOT / "_toc.yml")),
     env=SimpleNamespace(found_docs={evidence_page.PAGE}),
+    builder=SimpleNamespace(name="html"),
 )
 KNOWN = evidence_page.every(APP)
 LESSONS = [one["lesson"] for one in KNOWN]
@@ -295,11 +296,32 @@ def test_the_file_for_programs_is_what_the_page_says_it_is(tmp_path):
     content = json.loads((tmp_path / "claims.json").read_text(encoding="utf-8"))
     assert content == json.loads(json.dumps(KNOWN))
     page = (ROOT / f"{evidence_page.PAGE}.md").read_text(encoding="utf-8")
-    told = set(re.findall(r"`(\w+)`", page))
+    told = set(re.findall(r"(?<!})`(\w+)`", page))
     assert told | {"lesson"} == set(content[0])
 
 
-def test_a_build_without_the_page_writes_no_file(tmp_path):
-    env = SimpleNamespace(found_docs={"book/index"})
-    evidence_page.write_claims(SimpleNamespace(env=env, outdir=tmp_path), None)
+@pytest.mark.parametrize(
+    ("builder", "page"), [("html", "book/index"), ("epub", evidence_page.PAGE)]
+)
+def test_a_build_without_the_page_or_without_such_files_writes_none(
+    builder, page, tmp_path
+):
+    env, how = SimpleNamespace(found_docs={page}), SimpleNamespace(name=builder)
+    app = SimpleNamespace(env=env, builder=how, outdir=tmp_path)
+    evidence_page.write_claims(app, None)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("builder", "address"), [("html", "../a.json"), ("epub", None)]
+)
+def test_a_file_of_the_site_is_linked_where_there_is_one(builder, address):
+    app = SimpleNamespace(builder=SimpleNamespace(name=builder))
+    env = SimpleNamespace(app=app, docname=evidence_page.PAGE)
+    role = evidence_page.SiteFile()
+    role.text = "a.json"
+    role.inliner = SimpleNamespace(
+        document=SimpleNamespace(settings=SimpleNamespace(env=env))
+    )
+    ((node,), _) = role.run()
+    assert (node.astext(), node.get("refuri")) == ("a.json", address)

@@ -7,9 +7,12 @@ plants faults of every kind and sees the checks find them.
 import base64
 import contextlib
 import functools
+import gzip
 import http.server
+import io
 import json
 import os
+import posixpath
 import re
 import shutil
 import sys
@@ -26,6 +29,7 @@ import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from filelock import FileLock
+from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -43,8 +47,11 @@ sys.path.insert(0, str(ROOT))
 from tools.site import build  # noqa: E402
 
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 375, "height": 800}
+LAPTOP = {"width": 1280, "height": 800}
 SEARCH = "search"
 SOURCE, ALGORITHMS = "book/source_document", "book/algorithms"
+HOME = "book/index"
+FIRST_LOAD = 1_000_000  # bytes, compressed
 EVIDENCE = "book/evidence"
 
 
@@ -339,7 +346,10 @@ def targets(path: Path) -> set[str]:
 def link_faults(page: Page, base: str, folder: Path) -> list[str]:
     """Links into the site that lead nowhere: no such file, or no such place in it."""
     faults = []
-    for link in page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)"):
+    # A link in a drawing has no address, but a value that makes one.
+    found = """all => all.map(a => a.href.baseVal === undefined ? a.href
+        : new URL(a.href.baseVal, document.baseURI).href)"""
+    for link in page.eval_on_selector_all("a[href]", found):
         if not link.startswith(base):
             if not link.startswith(("http:", "https:", "mailto:")):
                 faults.append(f"{link} is no address")
@@ -455,7 +465,61 @@ def description_faults(page: Page) -> list[str]:
     )
     if len(said) != 1:
         return [f"{len(said)} descriptions"]
-    return [] if 30 <= len(said[0]) <= 162 else [f"the description is {said[0]!r}"]
+    words = re.findall(r"[a-z]{2,}", said[0])
+    good = 30 <= len(said[0]) <= 162 and len(words) > 3 and "[" not in said[0]
+    return [] if good else [f"the description is {said[0]!r}"]
+
+
+def screen_faults(page: Page, size: dict[str, int], parts: list[str]) -> list[str]:
+    """Parts of a page that one has to scroll for."""
+    page.evaluate("() => scrollTo(0, 0)")
+    resize(page, size)
+    faults = []
+    for part in parts:
+        box = page.locator(part).first.bounding_box()
+        if box is None or box["y"] < 0 or box["y"] + box["height"] > size["height"]:
+            faults.append(f"{part} is not on the screen of {size['width']} pixels")
+    resize(page, WIDE)
+    return faults
+
+
+def load_faults(browser: Browser, address: str) -> list[str]:
+    """A first visit that brings more than its budget, from the first byte until all is still."""
+    context = browser.new_context(viewport=WIDE)
+    page, heard = context.new_page(), []
+    page.on("response", lambda response: heard.append(response))
+    page.goto(address, wait_until="networkidle")
+    # A page that only leads to another one has no body any more.
+    gone = {address} - {page.url}
+    bodies = {r.url: r.body() for r in heard if r.ok and r.url not in gone}
+    context.close()
+    sizes = {url: len(gzip.compress(body)) for url, body in bodies.items()}
+    if sum(sizes.values()) <= FIRST_LOAD:
+        return []
+    heavy = max(sizes, key=sizes.__getitem__)
+    return [f"{sum(sizes.values())} bytes are loaded, most of them {heavy}"]
+
+
+def ring_faults(page: Page, links: str) -> list[str]:
+    """Links of a drawing that the keyboard does not reach, or that look the same when it is there."""
+    return page.eval_on_selector_all(
+        links,
+        """async links => {
+          const faults = [];
+          const look = link => [...link.querySelectorAll("*")].map(n => {
+            const s = getComputedStyle(n);
+            return [s.outlineStyle, s.outlineWidth, s.stroke, s.strokeWidth].join();
+          }).join();
+          for (const link of links) {
+            const before = look(link);
+            link.focus({ focusVisible: true });
+            if (document.activeElement !== link) faults.push(`no stop: ${link.textContent}`);
+            else if (look(link) === before) faults.push(`no ring: ${link.textContent}`);
+            link.blur();
+          }
+          return faults;
+        }""",
+    )
 
 
 # The inside of formulas, and of each listing all but its first line and every kind of token, are taken out for a
@@ -879,6 +943,43 @@ def test_the_source_is_not_searched_and_says_that_it_does_not_run(
     page.close()
 
 
+@pytest.fixture(scope="module")
+def home(context: BrowserContext, address: str) -> Iterator[Page]:
+    page = open_page(context, address, f"{HOME}.html").page
+    yield page
+    page.close()
+
+
+def front_lines(directive: str) -> list[str]:
+    """What stands between the fences of a directive of the front page."""
+    text = (ROOT / f"{HOME}.md").read_text(encoding="utf-8")
+    found = re.search(rf"^```{{{directive}}}\n(.*?)^```$", text, re.M | re.S)
+    assert found is not None
+    return found[1].splitlines()
+
+
+def needed(name: str) -> list[str]:
+    """The lessons that the "You need" of a lesson links."""
+    row = re.search(r"^\| *You need *\|(.*)$", source(name)[0], re.MULTILINE)
+    assert row is not None
+    links = re.findall(r"\]\((.*?)\.ipynb\)", row[1])
+    return [posixpath.normpath(f"{posixpath.dirname(name)}/{link}") for link in links]
+
+
+def minutes(name: str) -> list[int]:
+    """The minutes that a lesson takes, to read and for the exercises."""
+    row = re.search(r"^\| *Time *\|(.*)$", source(name)[0], re.MULTILINE)
+    assert row is not None
+    return [int(n) for n in re.findall(r"\d+", row[1])]
+
+
+def alike(small: bytes, figure: bytes) -> bool:
+    """Whether a picture is a figure, made smaller."""
+    image = Image.open(io.BytesIO(small)).convert("L")
+    whole = Image.open(io.BytesIO(figure)).convert("L").resize(image.size)
+    return ImageStat.Stat(ImageChops.difference(image, whole)).mean[0] < 3
+
+
 def test_the_evidence_is_found_and_its_claims_are_the_lessons(
     context: BrowserContext, address: str, site: Path
 ) -> None:
@@ -895,25 +996,80 @@ def test_the_evidence_is_found_and_its_claims_are_the_lessons(
 
 
 def test_the_front_page_shows_every_lesson_with_its_figure(
-    context: BrowserContext, address: str, site: Path
+    home: Page, site: Path
 ) -> None:
-    page = open_page(context, address, "book/index.html").page
-    start = page.locator("article .start")
-    assert start.locator("a.start-here").get_attribute("href") == (
-        f"../{lessons()[0]}.html"
-    )
-    assert start.bounding_box()["y"] < WIDE["height"]
-    shown = page.eval_on_selector_all(
+    start = home.locator("article .start")
+    first = f"notebooks/{front_lines('start')[0].removeprefix(':lesson: ')}"
+    assert start.locator("a.start-here").get_attribute("href") == f"../{first}.html"
+    shown = home.eval_on_selector_all(
         "article .start, article .card",
         """all => all.map(card => [card.querySelector("a").getAttribute("href"),
           card.querySelector("img").getAttribute("src"), card.querySelector("img").alt, card.innerText])""",
     )
-    assert [href for href, *_ in shown] == [f"../{name}.html" for name in lessons()]
-    for name, (_, image, alt, words) in zip(lessons(), shown, strict=True):
-        figure = (site / "book" / image).resolve().read_bytes()
-        assert (figure, alt) == first_figure(name)
+    names = [first, *lessons()]
+    assert [href for href, *_ in shown] == [f"../{name}.html" for name in names]
+    figures = [first_figure(name) for name in names]
+    for n, (_, image, alt, words) in enumerate(shown):
+        picture = (site / "book" / image).resolve().read_bytes()
+        assert (alike(picture, figures[n][0]), alt) == (True, figures[n][1])
+        assert not alike(picture, figures[n - 1][0])
         assert re.search(r"\d+ minutes to read", words)
-    page.close()
+
+
+def test_the_first_screen_says_what_and_where_to_start(home: Page) -> None:
+    parts = ["article h1", "article h1 + p", "article .start img", "a.start-here"]
+    for size in (LAPTOP, NARROW):
+        assert screen_faults(home, size, parts) == []
+
+
+def test_the_first_visit_is_light(browser: Browser, address: str) -> None:
+    assert load_faults(browser, f"{address}index.html") == []
+
+
+def test_the_map_is_drawn_from_what_the_lessons_need(home: Page) -> None:
+    links = "all => all.map(a => a.getAttribute('href').slice(3, -5))"
+    drawn = home.eval_on_selector_all("article .map a:has(rect)", links)
+    assert sorted(drawn) == sorted(lessons())
+    told = [
+        item.locator("a").evaluate_all(links)
+        for item in home.locator("article .map + details li").all()
+    ]
+    wanted = {name: needed(name) for name in lessons()}
+    assert told == [[name, *below] for name, below in wanted.items() if below]
+    lines = home.locator("article .map .line").count()
+    assert lines == sum(len(below) for below in wanted.values()) > 20
+    assert ring_faults(home, "article .map a") == []
+
+
+def test_a_path_has_its_lessons_and_their_minutes(home: Page) -> None:
+    shown = home.eval_on_selector_all(
+        "article .path",
+        """all => all.map(path => [path.querySelector("h3").innerText,
+          [...path.querySelectorAll("li a")].map(a => a.getAttribute("href").slice(3, -5)),
+          path.querySelector(".minutes").innerText.match(/\\d+/g).map(Number)])""",
+    )
+    paths = yaml.safe_load("\n".join(front_lines("paths")))
+    assert len(paths) == 3
+    for (title, names), (heading, links, told) in zip(
+        paths.items(), shown, strict=True
+    ):
+        assert (heading, links) == (title, [f"notebooks/{name}" for name in names])
+        both = zip(*(minutes(link) for link in links), strict=True)
+        assert told == [sum(all_of_them) for all_of_them in both]
+
+
+def test_next_leads_from_lesson_to_lesson(site: Path) -> None:
+    """Between two lessons comes at most the page that opens a chapter."""
+    text, name, way = "", HOME, []
+    while name != lessons()[-1]:
+        text = html_of(site, name)
+        link = re.search(r'<a class="right-next"\s+href="([^"]+)"\s+title="', text)
+        assert link is not None
+        path = f"{posixpath.dirname(name)}/{link[1]}"
+        name = posixpath.normpath(path).removesuffix(".html")
+        way.append(name)
+    assert [name for name in way if name in lessons()] == lessons()
+    assert len(way) - len(lessons()) == len({name.split("/")[1] for name in lessons()})
 
 
 def test_every_algorithm_is_listed_and_its_lesson_leads_there(
@@ -977,25 +1133,60 @@ def test_repository_buttons_follow_the_configuration(site: Path) -> None:
     known = bool(settings["repository"]["url"])
     assert ("colab.research.google.com" in text) == known
     assert ("source-repository-button" in text) == known
+    known = bool(settings["html"]["baseurl"])
+    for name in pages():
+        text = html_of(site, name)
+        assert ('rel="canonical"' in text, 'property="og:' in text) == (known, known)
+    assert [(site / name).exists() for name in WITH_ADDRESS] == [known] * 2
 
 
 # --- the same build, of a small book ----------------------------------------------
 
 
-def small_book(folder: Path, url: str, page: str = "# Home\n") -> Path:
-    """A book of two pages with this book's settings, and strays that are no part of it."""
+WITH_ADDRESS = ["sitemap.xml", "404.html"]
+SHARED = "https://someone.github.io/some-book"
+STARTED = """# Home
+
+Where the small book begins, in one sentence.
+
+```{start}
+:lesson: one
+```
+
+```{map}
+```
+"""
+# What is wrong with each directive, and what is said.
+FAULTS = {
+    "start": (":lesson: two", "There is no lesson two; the nearest is one."),
+    "paths": ("One: [one]", "'One' has 1 lessons; a morning holds 4 to 6."),
+    "paths ": ("One", "Write each path as `Title:`"),
+    "paths  ": ("One: [one, one, one, one]", "comes to notebooks/one before"),
+    "map": ("", 'The "You need" of notebooks/one links notebooks/two, which is no'),
+}
+
+
+def small_book(
+    folder: Path, url: str, page: str = STARTED, baseurl: str = "", need: str = ""
+) -> Path:
+    """A book of four pages with this book's settings, and strays that are no part of it."""
     for part in ["_ext", "_static"]:
         shutil.copytree(ROOT / "book" / part, folder / "book" / part)
     (folder / "book" / "references.bib").touch()
     (folder / "book" / "index.md").write_text(page, encoding="utf-8")
     settings = (ROOT / "_config.yml").read_text(encoding="utf-8")
-    settings = re.sub(r"^  url: .*$", f'  url: "{url}"', settings, flags=re.MULTILINE)
+    for key, value in {"url": url, "baseurl": baseurl}.items():
+        settings = re.sub(rf"(?m)^  {key}: .*$", f'  {key}: "{value}"', settings)
     (folder / "_config.yml").write_text(settings, encoding="utf-8")
-    toc = "format: jb-book\nroot: book/index\nchapters:\n  - file: notebooks/one\n"
-    (folder / "_toc.yml").write_text(toc, encoding="utf-8")
-    cells = [
-        nbformat.v4.new_markdown_cell(f"# One\n\nLet $x$, and so on.\n\n{BELIEVED}")
-    ]
+    (folder / "book" / "chapter.md").write_text("# Chapter\n", encoding="utf-8")
+    words = "# Glossary\n\n```{glossary}\nmean value\n  A sum, divided.\n```\n"
+    (folder / "book" / "glossary.md").write_text(words, encoding="utf-8")
+    toc = "root: book/index\nchapters:\n- file: book/chapter\n  sections:\n  - file: notebooks/one\n"
+    toc += "- file: book/glossary\n"
+    (folder / "_toc.yml").write_text(f"format: jb-book\n{toc}", encoding="utf-8")
+    glance = f"| At a glance | |\n| :- | :- |\n| You need | NumPy{need} |\n| Time | 5 |"
+    text = f"# One\n\nLet $x$, and so on.\n\n{glance}\n\n{BELIEVED}"
+    cells = [nbformat.v4.new_markdown_cell(text)]
     for code, tags, output in MARKS:
         shown = nbformat.v4.new_output(
             "display_data", data={"text/markdown": output, "text/plain": "x"}
@@ -1005,6 +1196,16 @@ def small_book(folder: Path, url: str, page: str = "# Home\n") -> Path:
                 code, metadata={"tags": tags.split()}, outputs=[shown] if output else []
             )
         )
+    file = io.BytesIO()
+    Image.new("RGB", (40, 20)).save(file, "png")
+    data = {"image/png": base64.b64encode(file.getvalue()).decode(), "text/plain": "x"}
+    cells.append(
+        nbformat.v4.new_code_cell(
+            "draw()",
+            metadata={"mystnb": {"image": {"alt": "Nothing but black."}}},
+            outputs=[nbformat.v4.new_output("display_data", data=data)],
+        )
+    )
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     (folder / "notebooks").mkdir()
@@ -1045,8 +1246,39 @@ def addresses(page: Path) -> set[str]:
     return set(re.findall(r'href="(https?://[^"]+)"', page.read_text(encoding="utf-8")))
 
 
+def address_faults(html: Path, base: str, made: set[str], lesson: str) -> list[str]:
+    """What is wrong with a site that knows its address."""
+    faults = []
+    told = re.findall("<loc>(.*?)</loc>", (html / "sitemap.xml").read_text("utf-8"))
+    if sorted(told) != sorted(f"{base}/{name}" for name in made):
+        faults.append(f"the sitemap has {told}")
+    for name in made:
+        text = (html / name).read_text(encoding="utf-8")
+        for tag in ['rel="canonical" href', 'property="og:url" content']:
+            if re.findall(f'{tag}="([^"]*)"', text) != [f"{base}/{name}"]:
+                faults.append(f"{name} has another {tag}")
+        image = f"{base}/_images/cards/notebooks-{lesson}.png"
+        if "glossary" in name:
+            continue
+        if f'property="og:image" content="{image}"' not in text:
+            faults.append(f"{name} has no picture")
+        elif not (html / image.removeprefix(f"{base}/")).is_file():
+            faults.append(f"there is no {image}")
+    # Shown in the place of any page that is missing, so that every link says where it leads from the top.
+    text = (html / "404.html").read_text(encoding="utf-8")
+    top = urlsplit(base).path
+    for link in re.findall(r'(?:href|src)="([^"#?]+)', text):
+        file = html / link.removeprefix(f"{top}/")
+        if not link.startswith(("http", "data:")) and not (
+            link.startswith(f"{top}/") and file.is_file()
+        ):
+            faults.append(f"on the page for what is not found {link} leads nowhere")
+    return faults
+
+
 def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
-    root = small_book(tmp_path, "https://github.com/someone/some-book")
+    repository = "https://github.com/someone/some-book"
+    root = small_book(tmp_path, repository, baseurl=SHARED)
     html = build(root)
     found = addresses(html / "notebooks" / "one.html")
     assert {
@@ -1057,9 +1289,22 @@ def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
     assert any("/some-book/issues/new" in link for link in found)
     # Of the strays in the root no page was made.
     made = {path.relative_to(html).as_posix() for path in html.rglob("*.html")}
-    ours = {"index.html", "book/index.html", "notebooks/one.html"}
-    sphinx = {"search.html"}
-    assert {name for name in made if not name.startswith("_static/")} == ours | sphinx
+    ours = {"book/index.html", "book/chapter.html", "notebooks/one.html"}
+    ours |= {"book/glossary.html"}
+    others = {"index.html", "search.html", "404.html"}
+    assert {name for name in made if not name.startswith("_static/")} == ours | others
+    assert address_faults(html, SHARED, ours, "one") == []
+    # Planted: an address too few, one of another site, a picture that is gone, a link that is relative.
+    for name, old, new, fault in [
+        ("sitemap.xml", "<loc>", "<lok>", "the sitemap has []"),
+        ("book/index.html", SHARED, "https://x", "index.html has another rel="),
+        ("book/chapter.html", 'og:image"', 'og:picture"', "chapter.html has no pic"),
+        ("404.html", '"/some-book/book', '"book', "found book/index.html leads"),
+    ]:
+        path, text = html / name, (html / name).read_text(encoding="utf-8")
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        assert fault in " ".join(address_faults(html, SHARED, ours, "one"))
+        path.write_text(text, encoding="utf-8")
     text = (html / "notebooks" / "one.html").read_text(encoding="utf-8")
     assert '<blockquote class="believed">' in text
     assert '<blockquote class="claim">' in text
@@ -1086,13 +1331,22 @@ def test_with_an_address_the_buttons_lead_there(tmp_path: Path) -> None:
 def test_without_an_address_no_buttons_and_a_warning_stops_the_build(
     tmp_path: Path,
 ) -> None:
-    root = small_book(tmp_path, "", page="# Home\n\n[gone](#nowhere-at-all)\n")
+    wrong = "".join(
+        f"```{{{name.strip()}}}\n{x}\n```\n" for name, (x, _) in FAULTS.items()
+    )
+    page = f"# Home\n\n[gone](#nowhere-at-all)\n\n{wrong}"
+    root = small_book(tmp_path, "", page=page, need=", [two](two.ipynb)")
     # Also the second time, when Sphinx would not read the page again.
     for _ in range(2):
-        with pytest.raises(SystemExit, match="nowhere-at-all"):
+        with pytest.raises(SystemExit, match="nowhere-at-all") as stopped:
             build(root)
+        assert [x for _, x in FAULTS.values() if x not in str(stopped.value)] == []
     page = root / "_build" / "html" / "notebooks" / "one.html"
     assert addresses(page) == {"https://creativecommons.org/licenses/by/4.0/"}
+    made = [page, root / "_build" / "html" / "book" / "index.html"]
+    for text in [path.read_text(encoding="utf-8") for path in made]:
+        assert not re.search(r'rel="canonical"|property="og:', text)
+    assert not [x for x in WITH_ADDRESS if (root / "_build" / "html" / x).exists()]
 
 
 # --- every check against planted faults -------------------------------------------
@@ -1322,7 +1576,37 @@ def test_what_is_heavy_or_for_nothing_is_seen(plant: Plant) -> None:
     assert weight_faults(opened.page, opened.base, folder, True) == []
 
 
-@pytest.mark.parametrize("words", ["short", "much too long " * 20])
+def test_a_heavy_first_visit_is_seen(
+    plant: Plant, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, _ = plant(head="<script src='heavy.js'></script>")
+    assert load_faults(browser, opened.page.url) == []
+    monkeypatch.setattr(sys.modules[__name__], "FIRST_LOAD", 100)
+    assert "heavy.js" in load_faults(browser, opened.page.url)[0]
+
+
+def test_what_is_below_the_first_screen_is_seen(plant: Plant) -> None:
+    page = plant("<p class='a'>near</p><p class='b' style='margin-top: 790px'>far</p>")[
+        0
+    ].page
+    assert screen_faults(page, LAPTOP, [".a", ".b"]) == [
+        ".b is not on the screen of 1280 pixels"
+    ]
+
+
+def test_a_link_of_a_drawing_that_shows_no_focus_is_seen(plant: Plant) -> None:
+    link = '<svg><a {}="#x"><text y="20">here</text></a></svg>'
+    ring = "a:focus-visible text { outline: 3px solid blue }"
+    assert ring_faults(plant(link.format("href"), style=ring)[0].page, "svg a") == []
+    assert "no ring" in ring_faults(plant(link.format("href"))[0].page, "svg a")[0]
+    assert "no stop" in ring_faults(plant(link.format("x"))[0].page, "svg a")[0]
+    opened, folder = plant(link.format("href"))
+    assert len(link_faults(opened.page, opened.base, folder)) == 1
+
+
+@pytest.mark.parametrize(
+    "words", ["short", "much too long " * 20, "A B C " * 10, "So they say [one, 1999]."]
+)
 def test_a_bad_description_is_seen(plant: Plant, words: str) -> None:
     twice = f"<meta name='description' content='{words}'>"
     assert description_faults(plant(head=twice)[0].page) == ["2 descriptions"]

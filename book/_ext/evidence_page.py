@@ -8,6 +8,7 @@ import ast
 import datetime
 import html
 import json
+import posixpath
 import re
 import sys
 from dataclasses import asdict
@@ -19,6 +20,7 @@ import nbformat
 from docutils import nodes
 from lessons import Page, chapters, href, plain, title
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxRole
 
 PAGE = "book/evidence"
 CLAIM = re.compile(r"^> \*\*✓\*\* (.+) \*Checked over (.+)\.\*$", re.MULTILINE)
@@ -391,9 +393,21 @@ class Parts(Page):
         return parts
 
 
+class SiteFile(SphinxRole):
+    """A link to a file of the site that is no page; an EPUB has none, and only says its name."""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Draw it."""
+        if self.env.app.builder.name != "html":
+            return [nodes.literal(self.text, self.text)], []
+        address = posixpath.relpath(self.text, posixpath.dirname(self.env.docname))
+        return [nodes.reference("", self.text, refuri=address, internal=True)], []
+
+
 def write_claims(app: Sphinx, exception: Exception | None) -> None:
     """Put everything into the site once more, for programs."""
-    if exception is None and PAGE in app.env.found_docs:
+    wanted = app.builder.name == "html" and PAGE in app.env.found_docs
+    if exception is None and wanted:
         path = Path(app.outdir) / "claims.json"
         content = json.dumps(every(app), ensure_ascii=False, indent=1)
         path.write_text(f"{content}\n", encoding="utf-8")
@@ -404,5 +418,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("evidence-totals", Totals)
     app.add_directive("evidence-table", Table)
     app.add_directive("evidence-lessons", Parts)
+    app.add_role("site-file", SiteFile())
     app.connect("build-finished", write_claims)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,22 +6,29 @@ order and chapters those of the table of contents.
 
 import ast
 import base64
+import difflib
 import html
+import io
 import posixpath
 import re
-import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import nbformat
 from docutils import nodes
-from docutils.parsers.rst import Directive
+from docutils.parsers.rst import Directive, directives
+from PIL import Image
 from sphinx.application import Sphinx
 
 PAGES_APART = ("book/source_document",)  # not searched: its code does not run
 DESCRIPTION = 160  # characters that a search engine shows
+CARD = (
+    960,
+    128,
+)  # pixels across and colours: sharp at twice the size that the front page shows, and a third as heavy
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class Lesson:
     subtitle: str
     question: str
     minutes: str
+    needs: tuple[str, ...]  # the lessons that its "You need" links
     figure: bytes
     alt: str
     modules: tuple[str, ...]  # of the package, imported by its code
@@ -72,7 +80,15 @@ def read(root: Path, name: str) -> Lesson:
     title = re.search(r"^# (.+)$", opening, re.MULTILINE)
     sentences = re.split(r"(?<=[.?!])[*_]*\s+", " ".join(prose[1:]))
     questions = [s for s in sentences if s.rstrip("*_ ").endswith("?")]
-    time = re.search(r"^\| *Time *\|(.*)\|", opening, re.MULTILINE)
+    time, need = (
+        re.search(rf"^\| *{row} *\|(.*)\|", opening, re.MULTILINE)
+        for row in ("Time", "You need")
+    )
+    links = re.findall(r"\]\(([^)#]+)\.ipynb", need[1]) if need else []
+    needs = [
+        posixpath.normpath(posixpath.join(posixpath.dirname(name), link))
+        for link in links
+    ]
     figure, alt, modules = b"", "", set()
     for cell in book.cells:
         if cell.cell_type != "code":
@@ -89,6 +105,7 @@ def read(root: Path, name: str) -> Lesson:
         subtitle=plain(prose[0]) if prose else "",
         question=plain(questions[-1]) if questions else "",
         minutes=plain(time[1]) if time else "",
+        needs=tuple(dict.fromkeys(needs)),
         figure=figure,
         alt=alt,
         modules=tuple(sorted(modules)),
@@ -113,6 +130,11 @@ def lessons(app: Sphinx) -> dict[str, Lesson]:
     return {name: read(Path(app.srcdir), name) for name in names}
 
 
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the name that somebody may have meant."""
+    return difflib.get_close_matches(name, known, 1, cutoff=0)[0]
+
+
 def href(source: str, target: str) -> str:
     """Return the address of a page as seen from another."""
     return html.escape(posixpath.relpath(f"{target}.html", posixpath.dirname(source)))
@@ -123,15 +145,28 @@ def image_name(name: str) -> str:
     return f"_images/cards/{name.replace('/', '-')}.png"
 
 
+@cache
+def card_picture(figure: bytes) -> tuple[bytes, tuple[int, int]]:
+    """Return a figure as small as a card needs it, and its width and height."""
+    width, colours = CARD
+    image = Image.open(io.BytesIO(figure)).convert("RGB")
+    size = width, round(width * image.height / image.width)
+    file = io.BytesIO()
+    small = image.resize(size, Image.Resampling.LANCZOS).quantize(colours)
+    small.save(file, "png", optimize=True)
+    return file.getvalue(), size
+
+
 def picture(source: str, lesson: Lesson, lazy: bool) -> str:
     """Return the figure of a lesson as HTML."""
     if not lesson.figure:
         return ""
-    width, height = struct.unpack(">II", lesson.figure[16:24])
+    width, height = card_picture(lesson.figure)[1]
+    late = 'loading="lazy" ' if lazy else ""
     path = posixpath.relpath(image_name(lesson.name), posixpath.dirname(source))
     return (
         f'<img src="{html.escape(path)}" width="{width}" height="{height}" '
-        f'alt="{html.escape(lesson.alt)}"{" loading=lazy" if lazy else ""}>'
+        f'alt="{html.escape(lesson.alt)}" {late}/>'
     )
 
 
@@ -160,21 +195,40 @@ class Page(Directive):
         """Return HTML as nodes."""
         return [nodes.raw("", text, format="html")]
 
+    def lesson(self, name: str) -> Lesson:
+        """Return a lesson by its chapter and name, or say which one may be meant."""
+        known = {n.removeprefix("notebooks/"): x for n, x in self.lessons.items()}
+        if name not in known:
+            raise self.error(
+                f"There is no lesson {name}; the nearest is {nearest(name, known)}."
+            )
+        return known[name]
+
+    @property
+    def lessons(self) -> dict[str, Lesson]:
+        """Every lesson by its page."""
+        return lessons(self.env.app)
+
 
 class Start(Page):
-    """The first lesson, large, with the way in."""
+    """The way in: the figure of one lesson, what it shows, its question, and the link to it."""
+
+    has_content = True
+    option_spec: ClassVar = {"lesson": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
         """Draw it."""
-        first = next(iter(lessons(self.env.app).values()), None)
-        if first is None:
-            return []
-        here, to = self.env.docname, href(self.env.docname, first.name)
+        if "lesson" not in self.options:
+            raise self.error("Say which lesson: a line `:lesson: chapter/name`.")
+        lesson, here = self.lesson(self.options["lesson"]), self.env.docname
+        self.env.metadata[here]["starts_with"] = lesson.name
         return self.raw(
-            f'<div class="start"><figure>{picture(here, first, lazy=False)}</figure>'
-            f'<div class="words"><p class="question">{html.escape(first.question or first.subtitle)}</p>'
-            f'<p><a class="btn start-here" href="{to}">Start here: {html.escape(first.title)}</a></p>'
-            f'<p class="minutes">{html.escape(first.minutes)}</p></div></div>'
+            f'<div class="start"><figure>{picture(here, lesson, lazy=False)}'
+            f"<figcaption>{html.escape(' '.join(self.content))}</figcaption></figure>"
+            f'<div class="words"><p class="question">{html.escape(lesson.question or lesson.subtitle)}</p>'
+            f'<p><a class="btn start-here" href="{href(here, lesson.name)}">'
+            f"Start here: {html.escape(lesson.title)}</a></p>"
+            f'<p class="minutes">{html.escape(lesson.minutes)}</p></div></div>'
         )
 
 
@@ -189,13 +243,10 @@ class Lessons(Page):
             cards = "".join(card(here, known[name], 3) for name in all_chapters[here])
             return self.raw(f'<ul class="cards">{cards}</ul>')
         parts = []
-        # The first stands large above them.
-        first = next(iter(known), None)
         for chapter, names in all_chapters.items():
             heading = html.escape(title(Path(app.srcdir) / f"{chapter}.md"))
             link = f'<a href="{href(here, chapter)}">{heading}</a>'
-            rest = [known[name] for name in names if name != first]
-            cards = "".join(card(here, lesson) for lesson in rest)
+            cards = "".join(card(here, known[name]) for name in names)
             parts.append(f'<h3>{link}</h3><ul class="cards">{cards}</ul>')
         return self.raw("".join(parts))
 
@@ -217,26 +268,40 @@ def shorten(text: str, limit: int = DESCRIPTION) -> str:
 
 
 def description(doctree: nodes.document) -> str:
-    """Return the first paragraph after a page's title."""
+    """Return the first paragraph after a page's title that says something, without its citations."""
     for paragraph in doctree.findall(nodes.paragraph):
-        words = " ".join(paragraph.astext().split())
-        at_home = isinstance(paragraph.parent, nodes.section)
-        if at_home and len(words) > 20:
+        text = re.sub(r"\s*\[[^]]*\d{4}[a-z]?\]", "", paragraph.astext())
+        words = " ".join(text.split())
+        said_above = "banner" in paragraph.parent["classes"]
+        at_home = said_above or isinstance(paragraph.parent, nodes.section)
+        if at_home and len(words) > 20 and "letters" not in paragraph["classes"]:
             return shorten(words)
     return ""
+
+
+def summary(app: Sphinx, pagename: str, doctree: Any) -> str:
+    """Return what a page is about: of a lesson its subtitle, else its first paragraph."""
+    if pagename in lessons(app):
+        return shorten(lessons(app)[pagename].subtitle)
+    if doctree is not None:
+        return description(doctree)
+    return {
+        "search": "Search the lessons, the algorithms and the glossary.",
+        "404": "There is no page at this address.",
+    }.get(pagename, "")
+
+
+def figure_of(app: Sphinx, pagename: str) -> Lesson | None:
+    """Return the lesson whose figure stands for a page: its own, the one it starts with, a chapter's first."""
+    name = app.env.metadata[pagename].get("starts_with", pagename)
+    return lessons(app).get(next(iter(chapters(app).get(pagename, [])), name))
 
 
 def describe(
     app: Sphinx, pagename: str, templatename: str, context: dict, doctree: Any
 ) -> None:
-    """Give a page a description for search engines and for those who share its address."""
-    text = {"search": "Search the lessons, the algorithms and the glossary."}.get(
-        pagename, ""
-    )
-    if pagename in lessons(app):
-        text = shorten(lessons(app)[pagename].subtitle)
-    elif doctree is not None:
-        text = description(doctree)
+    """Give a page a description for search engines."""
+    text = summary(app, pagename, doctree)
     if text:
         words = html.escape(text, quote=True)
         context["metatags"] = (
@@ -248,10 +313,10 @@ def describe(
 def write_pictures(app: Sphinx, exception: Exception | None) -> None:
     """Put the figures of the cards into the site."""
     if exception is None:
-        for lesson in lessons(app).values():
+        for lesson in [x for x in lessons(app).values() if x.figure]:
             path = Path(app.outdir) / image_name(lesson.name)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(lesson.figure)
+            path.write_bytes(card_picture(lesson.figure)[0])
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

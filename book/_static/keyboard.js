@@ -2,7 +2,7 @@
    fits is no stop on the way.  Nothing here waits for a time: a fold that opens is measured before anything else runs. */
 (() => {
   "use strict";
-  const REGIONS = "pre, .pst-scrollable-table-container, div.math";
+  const REGIONS = "pre, .pst-scrollable-table-container, div.math, div.map";
 
   const edges = region => {
     const rest = region.scrollWidth - region.clientWidth;

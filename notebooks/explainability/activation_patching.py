@@ -30,7 +30,7 @@
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | silence a part of a network in three ways, patch it from one input into another, tell its direct from its total effect, and say what each of these does not show |
-# | You need | PyTorch, NumPy, Matplotlib; what a transformer, an attention head and a logit are |
+# | You need | PyTorch, NumPy, Matplotlib; the two heads that copy, from [Mechanistic interpretability](mechanistic_interpretability.ipynb); what a transformer, an attention head and a logit are |
 # | Time | 25 minutes to read, 30 for the exercises |
 # | Code | `companion.explainability.activation_patching` |
 

@@ -30,7 +30,7 @@
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | train for the worst group in five ways, certify a linear model, choose between the ways at equal effort, and see when weights stop mattering |
-# | You need | NumPy, Matplotlib, SciPy, PyTorch; what a cross-entropy, a softmax, a gradient step and an l2 penalty are |
+# | You need | NumPy, Matplotlib, SciPy, PyTorch; the worst weights of [Distributionally robust optimization](distributionally_robust_optimization.ipynb); what a cross-entropy, a softmax, a gradient step and an l2 penalty are |
 # | Time | 30 minutes to read, 40 for the exercises |
 # | Code | `companion.safety.group_robustness` |
 

@@ -32,7 +32,7 @@
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | derive the DPO loss and write it with masks, say how far probabilities must fall at the optimum, and name what the loss leaves undecided |
-# | You need | NumPy, Matplotlib, PyTorch, SciPy; the Kullback-Leibler divergence, the logistic function, and how a language model gives a string its probability, token by token |
+# | You need | NumPy, Matplotlib, PyTorch, SciPy; the divergence and the optimum of [RLHF](rlhf.ipynb); the Bradley-Terry model of [Preference learning](preference_learning.ipynb); how a language model gives a string its probability, token by token |
 # | Time | 30 minutes to read, 40 for the exercises |
 # | Code | `companion.value_alignment.direct_preference_optimization` |
 

@@ -32,7 +32,7 @@
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | say which gradient k1, k2 and k3 have in the reward and in the loss, choose one, and see why sums over tokens miss a part |
-# | You need | NumPy, Matplotlib, PyTorch; the lesson on RLHF: the divergence, the Gibbs policy and the policy gradient |
+# | You need | NumPy, Matplotlib, PyTorch; the divergence, the Gibbs policy and the policy gradient of [RLHF](rlhf.ipynb) |
 # | Time | 25 minutes to read, 35 for the exercises |
 # | Code | `companion.value_alignment.kl_estimators` |
 
