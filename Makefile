@@ -9,11 +9,11 @@ LESSON ?=
 CHAPTER :=
 NAME :=
 .DEFAULT_GOAL := help
-.PHONY: help book test lab notebooks evidence faults portable lesson lint clean
+.PHONY: help book test lab notebooks evidence faults portable lowest newest lesson lint zip pdf epub dist take-away clean
 
 help:  ## list these commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
-	  || grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST)
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1|/' | column -t -s '|' 2>/dev/null \
+	  || grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST)
 
 # The stamp is newer than what it was made from, or the environment is brought up to date.
 $(VENV)/test.stamp: pyproject.toml constraints.txt tools/install.py
@@ -46,11 +46,32 @@ faults: $(VENV)/test.stamp  ## plant faults in the modules and count those that 
 portable: $(VENV)/test.stamp  ## replay the notebooks and run the unit tests as another CPU would compute them
 	@$(BIN)/python -m tools.portable
 
+lowest: $(VENV)/test.stamp  ## unit tests with the lowest versions that pyproject.toml states
+	@$(BIN)/python -m tools.versions lowest
+
+newest: $(VENV)/test.stamp  ## unit tests with the newest versions there are, and the outputs that move
+	@$(BIN)/python -m tools.versions newest
+
 lesson: $(VENV)/test.stamp  ## lay out a new lesson (CHAPTER=chapter NAME=name)
 	@$(BIN)/python -m tools.lesson $(CHAPTER) $(NAME)
 
 lint: $(VENV)/test.stamp  ## ruff, mypy, numpydoc and the notebook pairs
 	@$(BIN)/python -m tools.lint
+
+zip: $(VENV)/test.stamp  ## the site as an archive that works from the disk, in _build/html/take_away
+	@$(BIN)/python -m tools.take_away zip
+
+pdf: $(VENV)/test.stamp  ## the whole book as a PDF, in the same place
+	@$(BIN)/python -m tools.take_away pdf
+
+epub: $(VENV)/test.stamp  ## the whole book as an EPUB, in the same place
+	@$(BIN)/python -m tools.take_away epub
+
+dist: $(VENV)/test.stamp  ## wheel and source archive of the package, in the same place
+	@$(BIN)/python -m tools.take_away dist
+
+take-away: $(VENV)/test.stamp  ## all four
+	@$(BIN)/python -m tools.take_away
 
 clean:  ## remove what was built; the environment stays
 	rm -rf _build dist build

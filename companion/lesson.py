@@ -217,7 +217,7 @@ def recorded(lesson: str) -> Record:
 
 
 def in_book(path: str) -> Path | None:
-    """Find a file of the book's repository, from the notebook's folder upwards.
+    """Find a file of the book, from the notebook's folder upwards, or else in the installed wheel.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def in_book(path: str) -> Path | None:
     Returns
     -------
     Path or None
-        The file; None where there is none, for example outside a clone.
+        The file; None where there is none.
 
     Examples
     --------
@@ -235,7 +235,9 @@ def in_book(path: str) -> Path | None:
     True
     """
     here = Path.cwd().resolve()
-    places = (folder / path for folder in (here, *here.parents))
+    # `make dist` puts there what notebooks read.
+    carried = Path(__file__).parent / "in_book"
+    places = (folder / path for folder in (here, *here.parents, carried))
     return next((place for place in places if place.is_file()), None)
 
 

@@ -25,7 +25,7 @@ PAGES = [*(ROOT / "notebooks").rglob("*.py"), *BOOK.glob("*.md")]
 MODULES = sorted((ROOT / "companion").rglob("*.py"))
 
 # Entries that were seen in no public source. The number only goes down: look a new one up.
-UNSEEN = 98
+UNSEEN = 4
 SEEN = {"title", "authors", "year", "venue", "pages", "number"}
 
 CITATION = re.compile(r"\{cite(?::\w+)?\}`([^`]+)`")

@@ -4,7 +4,6 @@ import ast
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -47,42 +46,6 @@ def test_a_static_fault_is_noticed(name, fault, tmp_path):
         text=True,
     )
     assert done.returncode != 0
-
-
-def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(
-        ROOT / "companion",
-        tmp_path / "companion",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
-    (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks/stray.py").write_text("")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-    ]
-    subprocess.run(
-        [*command, "--wheel-dir", str(tmp_path / "dist"), str(tmp_path)], check=True
-    )
-    (wheel,) = (tmp_path / "dist").glob("ai_safety_alignment_tested-*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0].split("-")[0] for name in names} == {
-        "companion",
-        "ai_safety_alignment_tested",
-    }
-    shipped = {name for name in names if name.startswith("companion/")}
-    assert shipped == {
-        path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "companion").rglob("*")
-        if path.is_file() and path.suffix in (".py", ".toml", ".typed")
-    }
 
 
 # --- bounds in tests ---------------------------------------------------------------

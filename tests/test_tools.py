@@ -1,5 +1,6 @@
 """The commands fail with a sentence that says what to do."""
 
+import ast
 import collections
 import re
 import subprocess
@@ -11,9 +12,9 @@ import jupytext
 import pytest
 import yaml
 
-from tests.test_notebooks import skeleton_faults, time_faults
+from tests.test_notebooks import quiz_faults, skeleton_faults, time_faults
 from tools import evidence as evidence_tool
-from tools import install, portable
+from tools import install, lint, portable, versions
 from tools import lesson as lesson_tool
 from tools import notebooks as recorder
 
@@ -133,13 +134,233 @@ def test_every_promise_of_a_python_is_the_same_and_is_tested():
     assert "Python 3.11, 3.12 or 3.13" in (ROOT / "README.md").read_text()
 
 
-def test_make_help_lists_every_command():
+def test_make_help_and_the_readme_list_every_command():
     done = subprocess.run(
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    names = "book test lab notebooks evidence portable lesson lint"
-    for name in names.split():
-        assert f"make {name}" in done.stdout
+    phony = re.search(r"^\.PHONY: (.+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in phony[1].split():
+        assert re.search(rf"^  make {name} ", done.stdout, re.MULTILINE)
+        assert f"make {name}" in readme
+
+
+# --- other versions, peers, hooks and forms -----------------------------------------
+
+STATED = """
+[project]
+dependencies = ["numpy>=2.0", "scikit-learn>=1.5,<2"]
+[project.optional-dependencies]
+notebooks = ["ipython>=8.20"]
+"""
+
+
+def test_the_lowest_versions_stand_in_the_place_of_the_pins():
+    pins = "# All.\nipython==9.18.1\nnumpy==2.4.6\nscikit-learn==1.9.1\nsix==1.17.0\n"
+    lowest = versions.lowest(STATED, pins)
+    assert lowest == "ipython==8.20\nnumpy==2.0\nscikit-learn==1.5\nsix==1.17.0\n"
+    with pytest.raises(SystemExit, match='write "numpy" as "name>=lowest"'):
+        versions.lowest(STATED.replace("numpy>=2.0", "numpy"), pins)
+    project, pins = (
+        (ROOT / name).read_text() for name in ("pyproject.toml", "constraints.txt")
+    )
+    names = [
+        re.findall("^([^#=]+)==", t, re.M)
+        for t in (pins, versions.lowest(project, pins))
+    ]
+    assert names[0] == names[1]  # every bound is one of a pinned package
+
+
+@pytest.mark.parametrize(
+    ("which", "asked"), [("lowest", "torch==2.4"), ("newest", "torch")]
+)
+def test_the_environment_of_other_versions_is_made_afresh(
+    which, asked, monkeypatch, tmp_path
+):
+    for name in ("pyproject.toml", "constraints.txt"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    old = tmp_path / f".venv-{which}"
+    old.mkdir()
+    (old / "pyvenv.cfg").touch()
+    made: list[str] = []
+    words: list[tuple[str, ...]] = []
+    monkeypatch.setattr(versions, "ROOT", tmp_path)
+    monkeypatch.setattr("venv.create", lambda folder, with_pip: made.append(folder))
+    monkeypatch.setattr(install, "works", lambda folder: True)
+    monkeypatch.setattr(install, "pip", lambda folder, *asked: words.append(asked))
+    monkeypatch.delenv("TORCH_INDEX", raising=False)
+    versions.environment(which)
+    assert made == [str(old)]
+    assert words[0] == (asked,)
+    assert words[1][:2] == ("--constraint", str(tmp_path / f"_build/{which}.txt"))
+
+
+REPORT = """..F
+FAILED notebooks/robustness/shielding.ipynb::Cell 3
+FAILED notebooks/robustness/shielding.ipynb::Cell 12
+ERROR notebooks/safety/rare_events.ipynb::Cell 0 - Kernel died
+FAILED tests/test_mdp.py::test_a - Cell 1
+1 failed
+"""
+
+
+def test_the_cells_that_moved_are_listed_by_lesson():
+    listed = "robustness/shielding: cell 3, 12\nsafety/rare_events: cell 0\n"
+    assert versions.failed_cells(REPORT) == listed
+
+
+@pytest.mark.parametrize(
+    ("which", "statuses", "sentence"),
+    [
+        ("lowest", [1], "raise it to the lowest that passes"),
+        ("newest", [1, 0], "pin the new version"),
+        ("newest", [0, 1], "pin the new version"),
+    ],
+)
+def test_other_versions_that_fail_say_what_to_do(
+    which, statuses, sentence, monkeypatch, capsys
+):
+    left = iter(statuses)
+    done = collections.namedtuple("Done", "returncode stdout")
+    monkeypatch.setattr(versions, "environment", lambda which: sys.executable)
+    monkeypatch.setattr(versions.subprocess, "call", lambda *a, **options: next(left))
+    monkeypatch.setattr(
+        versions.subprocess, "run", lambda *a, **options: done(next(left), REPORT)
+    )
+    with pytest.raises(SystemExit, match=sentence):
+        versions.main(which)
+    assert next(left, None) is None
+    said = capsys.readouterr().out
+    assert ("Outputs that moved:\nrobustness/shielding" in said) == (which == "newest")
+
+
+def open_ended(requirements: str) -> list[str]:
+    """Lines that do not pin one version."""
+    lines = [line.split("#")[0].strip() for line in requirements.splitlines()]
+    return [x for x in lines if x and not re.fullmatch(r"[\w.-]+==[\w.]+", x)]
+
+
+def unpinned(peers: list[str], requirements: str) -> list[str]:
+    """Peers that a record names, and whose version is left to chance."""
+    pins = re.findall(r"^([\w.-]+)==", requirements.lower(), re.MULTILINE)
+    return [name for name in peers if name.lower() not in pins]
+
+
+def test_every_peer_is_pinned():
+    for chapter in [path.parent for path in (ROOT / "companion").glob("*/__init__.py")]:
+        folder = ROOT / "evidence" / chapter.name
+        files = sorted(folder.glob("*.txt"))
+        requirements = "\n".join(path.read_text(encoding="utf-8") for path in files)
+        assert open_ended(requirements) == [], chapter.name
+        for program in folder.glob("[!_]*.py"):
+            (peers,) = re.findall(
+                r"^PEERS\b.*? = (\[.*?\])",
+                program.read_text(encoding="utf-8"),
+                re.M | re.S,
+            )
+            assert unpinned(ast.literal_eval(peers), requirements) == [], program
+    assert unpinned(["shap", "clarabel"], "SHAP==0.51.0\n") == ["clarabel"]
+    loose = ["shap", "shap>=0.5", "shap==0.*", "git+https://example.org/shap"]
+    assert open_ended("\n".join(["# Peers.", "shap==0.51.0", *loose])) == loose
+
+
+def test_the_hooks_ask_the_environments_own_tools_and_no_network():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    assert {repo["repo"] for repo in config["repos"]} == {"local"}
+    hooks = {hook["name"]: hook for hook in config["repos"][0]["hooks"]}
+    assert set(hooks) <= set(lint.CHECKS)
+    for name, hook in hooks.items():
+        command = [".venv/bin/python", *lint.CHECKS[name][:2]]
+        assert hook["entry"].split()[:3] == command
+        assert hook["language"] == "system"
+
+
+def form_faults(form: dict) -> list[str]:
+    """What GitHub would refuse in an issue form."""
+    faults = [
+        f"no {key}" for key in ("name", "description", "body") if not form.get(key)
+    ]
+    body = form.get("body") or []
+    ids = [field.get("id") for field in body]
+    faults += [
+        f"{name} twice or missing" for name in ids if ids.count(name) > 1 or not name
+    ]
+    for field in body:
+        if field["type"] not in ("input", "textarea", "dropdown", "checkboxes"):
+            faults.append(f"no such field: {field['type']}")
+        elif not field.get("attributes", {}).get("label"):
+            faults.append("no label")
+        elif field["type"] in ("dropdown", "checkboxes") and not field[
+            "attributes"
+        ].get("options"):
+            faults.append("no options")
+    if not any(field.get("validations", {}).get("required") for field in body):
+        faults.append("nothing is required")
+    return faults
+
+
+def forms() -> dict[str, dict]:
+    folder = ROOT / ".github/ISSUE_TEMPLATE"
+    return {
+        path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
+        for path in folder.glob("*.yml")
+        if path.stem != "config"
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("mistake", {"page", "says", "better"}),
+        ("bug", {"function", "program", "result", "versions"}),
+        ("lesson", {"question", "chapter", "source", "believed", "write"}),
+    ],
+)
+def test_an_issue_form_asks_what_is_needed(name, asked):
+    form = forms()[name]
+    assert form_faults(form) == []
+    assert {field["id"] for field in form["body"]} == asked
+
+
+def test_the_form_of_a_lesson_knows_every_chapter():
+    chapters = {path.parent.name for path in (ROOT / "companion").glob("*/__init__.py")}
+    (field,) = [f for f in forms()["lesson"]["body"] if f["id"] == "chapter"]
+    assert set(field["attributes"]["options"]) == chapters
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("name: A bug", "names: A bug", "no name"),
+        ("id: program", "id: function", "function twice"),
+        ("type: textarea", "type: text", "no such field: text"),
+        ("label: Versions", "labels: Versions", "no label"),
+        ("required: true", "required: false", "nothing is required"),
+    ],
+)
+def test_a_fault_of_a_form_is_noticed(old, new, fault):
+    text = (ROOT / ".github/ISSUE_TEMPLATE/bug.yml").read_text(encoding="utf-8")
+    assert any(
+        fault in said for said in form_faults(yaml.safe_load(text.replace(old, new)))
+    )
+
+
+def test_a_pull_request_names_commands_that_exist():
+    text = (ROOT / ".github/pull_request_template.md").read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    commands = re.findall(r"make (\w+)", text)
+    assert "test" in commands
+    assert [c for c in commands if not re.search(rf"^{c}: ", makefile, re.M)] == []
+
+
+def test_the_lowest_and_the_newest_are_tried_and_the_newest_stops_nothing():
+    flow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
+    assert flow[True]["schedule"]  # YAML reads the key "on" as true
+    for which in ("lowest", "newest"):
+        job = flow["jobs"][which]
+        assert job["steps"][-1]["run"] == f"python -m tools.versions {which}"
+        assert job.get("continue-on-error", False) == (which == "newest")
 
 
 def test_an_unknown_lesson_is_named():
@@ -210,6 +431,7 @@ def house(tmp_path):
     for tree in ("companion", "tests", "evidence", "notebooks"):
         (tmp_path / tree / "safety").mkdir(parents=True)
     (tmp_path / "companion/safety/__init__.py").touch()
+    (tmp_path / "companion/safety/tasks.toml").touch()
     toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     (tmp_path / "_toc.yml").write_text(toc, encoding="utf-8")
     return tmp_path
@@ -232,6 +454,14 @@ def test_a_new_lesson_has_every_part_in_its_order_and_its_place_in_the_contents(
     notebook = jupytext.read(root / f"{new}.py")
     assert skeleton_faults(notebook) == []
     assert time_faults(notebook) == []
+    # What is left to write is what the quiz is about.
+    unwritten = quiz_faults(notebook)
+    assert len(unwritten) == 4
+    assert all("names no code of the page" in fault for fault in unwritten)
+    tasks = (root / "companion/safety/tasks.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(tasks) == {}
+    (task,) = tomllib.loads(re.sub("^# ", "", tasks, flags=re.MULTILINE))["task"]
+    assert task["algorithm"][0]["name"].startswith("circuit_breakers.")
     for path in root.rglob("*.py"):
         compile(path.read_text(encoding="utf-8"), path, "exec")
     names = {path.name for path in root.rglob("*circuit_breakers*")}

@@ -17,10 +17,12 @@ def stop(sentence):
     sys.exit("\n" + sentence)
 
 
-def constraint(name):
-    """The pinned version of one package, as pip wants it."""
-    with open(os.path.join(ROOT, "constraints.txt")) as lines:
-        return next(line.strip() for line in lines if line.startswith(name + "=="))
+def constraint(name, constraints):
+    """The pinned version of one package, as pip wants it; the bare name where none is pinned."""
+    with open(os.path.join(ROOT, constraints)) as lines:
+        return next(
+            (line.strip() for line in lines if line.startswith(name + "==")), name
+        )
 
 
 def python_of(folder):
@@ -54,7 +56,7 @@ def pip(folder, *arguments):
         )
 
 
-def main(folder, extra):
+def main(folder, extra, constraints="constraints.txt"):
     """Create the environment if it is missing, then install torch first and everything else after it."""
     if sys.version_info < (3, 11):
         stop(
@@ -85,8 +87,12 @@ def main(folder, extra):
     print("Installing the book and its tools (about two minutes the first time) ...")
     # torch alone and pinned, so that nothing later resolves it to a build for another machine.
     index = os.environ.get("TORCH_INDEX")
-    pip(folder, *(["--index-url", index] if index else []), constraint("torch"))
-    pip(folder, "--constraint", "constraints.txt", "--editable", f".[{extra}]")
+    pip(
+        folder,
+        *(["--index-url", index] if index else []),
+        constraint("torch", constraints),
+    )
+    pip(folder, "--constraint", constraints, "--editable", f".[{extra}]")
 
 
 if __name__ == "__main__":

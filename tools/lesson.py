@@ -1,6 +1,7 @@
 """Lay out a new lesson: ``python -m tools.lesson CHAPTER NAME``.
 
-One file in every tree, with the marks that the tests look for, and the lesson's line in the table of contents.
+One file in every tree, with the marks that the tests look for, an entry for the chapter's `tasks.toml`, and the
+lesson's line in the table of contents.
 What stands in angle brackets is to be written.
 """
 
@@ -36,6 +37,18 @@ def measure() -> dict[str, Any]:
     return {}
 '''
 
+# Comments until the algorithm is there, because the package reads the file.
+TASK = """
+# [[task]]  # <or put the algorithm under a task that is here already>
+# name = "<What one wants to do>"
+# about = "You <have this>, and want <that>."
+#
+# [[task.algorithm]]
+# name = "{name}.<function>"
+# avoid = "Not <where>, because <why>: <what instead>."
+# peer = "<library, name there; leave it out where the record compares with none>"
+"""
+
 NOTEBOOK = """# ---
 # jupyter:
 #   jupytext:
@@ -64,7 +77,7 @@ NOTEBOOK = """# ---
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | <...> |
-# | You need | <libraries and ideas> |
+# | You need | <libraries, ideas, and a link to each lesson that this one builds on> |
 # | Time | 25 minutes to read, 25 for the exercises |
 # | Code | `companion.{chapter}.{name}` |
 
@@ -105,7 +118,25 @@ from companion.lesson import check_answer, claim, recorded, show_source, table
 # **Who is harmed when it fails**: <...>
 #
 # **In production** take <...>
+#
+# ## Check yourself
 """
+
+QUESTION = """#
+# **{number}.** <A question that the page answers?>
+"""
+
+ANSWER = """#
+# <details><summary><What one may answer, without formulas.></summary>
+#
+# **{verdict}.** <{why}>
+#
+# </details>
+"""
+WHY = {
+    "Right": "Why.",
+    "Not so": "Where one sees it on this page: `a name of its code`. Why one may believe it.",
+}
 
 EXERCISE = '''
 # %% [markdown]
@@ -157,11 +188,19 @@ END = """
 """
 
 
+def question(number: int, verdicts: list[str]) -> str:
+    """Return a question of the quiz with its answers."""
+    answers = [ANSWER.format(verdict=verdict, why=WHY[verdict]) for verdict in verdicts]
+    return QUESTION.format(number=number) + "".join(answers)
+
+
 def files(chapter: str, name: str) -> dict[str, str]:
     """Return what a lesson begins with, by path."""
     title = name.replace("_", " ").capitalize()
     notebook = (
         NOTEBOOK.format(chapter=chapter, name=name, title=title)
+        + question(1, ["Not so", "Right", "Not so"])
+        + question(2, ["Not so", "Not so", "Right"])
         + EXERCISE.format(number=1, level="Easy", minutes=10)
         + EXERCISE.format(number=2, level="Medium", minutes=15)
         + END
@@ -204,13 +243,20 @@ def main(chapter: str, name: str, root: Path = ROOT) -> None:
     contents = with_lesson(toc.read_text(encoding="utf-8"), chapter, name)
     for path, text in new.items():
         (root / path).write_text(text, encoding="utf-8")
+    tasks = root / f"companion/{chapter}/tasks.toml"
+    with tasks.open("a", encoding="utf-8") as file:
+        file.write(TASK.format(name=name))
     toc.write_text(contents, encoding="utf-8")
     print(
         f"Laid out {chapter}/{name}; what stands in angle brackets is yours to write:"
     )
     print("\n".join(f"  {path}" for path in new))
+    print(f"  companion/{chapter}/tasks.toml, at its end")
+    commands = ["evidence", "faults", "notebooks"]
     print(
-        f"Then: make evidence LESSON={chapter}/{name}, make notebooks LESSON={chapter}/{name}, make test."
+        "Then:",
+        ", ".join(f"make {command} LESSON={chapter}/{name}" for command in commands),
+        "and make test.",
     )
 
 

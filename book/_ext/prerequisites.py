@@ -23,6 +23,7 @@ ARROW = (
     '<marker id="map-arrow-{0}" class="chapter-{0}" viewBox="0 0 8 8" refX="7" refY="4" '
     'markerWidth="6" markerHeight="6" orient="auto"><path d="M0 0 8 4 0 8z" /></marker>'
 )
+LINE = 'fill="none" stroke="currentcolor"'  # where there is no style, as in an EPUB
 LETTERS = 19  # in a line of a box
 LESSONS_OF_A_PATH = range(4, 7)
 
@@ -182,8 +183,8 @@ def box(here: str, lesson: Lesson, corner: Point, chapter: int) -> str:
     )
     return (
         f'<a href="{href(here, lesson.name)}" class="chapter-{chapter}">'
-        f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="5" />'
-        f'<path class="bar" d="M{x + 4:g} {y + 6:g}v{HEIGHT - 12}" /><text>{words}</text></a>'
+        f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="5" {LINE} />'
+        f'<path class="bar" {LINE} d="M{x + 4:g} {y + 6:g}v{HEIGHT - 12}" /><text>{words}</text></a>'
     )
 
 
@@ -210,18 +211,19 @@ class Map(Page):
             heading = html.escape(title(Path(app.srcdir) / f"{chapter}.md"))
             link = f'<a href="{href(here, chapter)}"><text x="0" y="{y + 24:g}" class="name">{heading}</text></a>'
             boxes = [box(here, self.lessons[x], layout.boxes[x], n) for x in names]
-            rule = f'<path class="rule" d="M0 {y:g}H{width:g}" />' if n else ""
+            rule = f'<path class="rule" {LINE} d="M0 {y:g}H{width:g}" />' if n else ""
             parts.append(f'{rule}<g class="chapter-{n}">{link}{"".join(boxes)}</g>')
         chapter_of = {x: n for n, names in enumerate(groups.values()) for x in names}
         lines = "".join(
-            f'<path class="line chapter-{chapter_of[first]}" d="{curve(points)}" '
+            f'<path class="line chapter-{chapter_of[first]}" {LINE} d="{curve(points)}" '
             f'marker-end="url(#map-arrow-{chapter_of[first]})" />'
             for (first, _), points in layout.lines.items()
         )
         arrows = "".join(ARROW.format(n) for n in range(len(groups)))
         return (
             f'<div class="map"><svg viewBox="-4 0 {width + 8:g} {layout.bands[-1]:g}" width="{width + 8:g}" '
-            f'height="{layout.bands[-1]:g}" role="group" aria-label="Map of the lessons">'
+            f'height="{layout.bands[-1]:g}" role="group" aria-label="Map of the lessons" '
+            'fill="currentcolor" font-size="12.5">'
             f"<defs>{arrows}</defs>{lines}{''.join(parts)}</svg></div>"
         )
 

@@ -198,7 +198,7 @@ def reward_and_kl(
     --------
     >>> import numpy as np
     >>> mean, kl = reward_and_kl(np.log([0.25, 0.75]), np.log([0.5, 0.5]), [0.0, 1.0])
-    >>> mean, round(kl, 4)
+    >>> round(mean, 4), round(kl, 4)
     (0.75, 0.1308)
     """
     log_pi = _log_distribution("log_probs", log_probs)

@@ -194,7 +194,7 @@ for lost, left in zip(subsets == 1, unknown):
 
 # %% [markdown]
 # The package's function takes all checks and all words of a batch at once.
-# Whoever decodes with one code again and again builds its graph once, as `TannerGraph`.
+# Whoever decodes with one code again and again builds its **Tanner graph** once, as `TannerGraph`.
 
 # %%
 show_source(peel)

@@ -20,7 +20,7 @@
 # Importance sampling and splitting, beside random tests, extreme values and an attack.
 #
 # KataGo plays Go better than any human, and it learnt by playing against itself, game after game.
-# In 2023 researchers trained an opponent that beat it in more than 97 of 100 games by luring it into blunders, and people could copy the trick {cite}`wang2023go`.
+# In 2023 researchers trained an opponent that beat it in more than 97 of 100 games by luring it into blunders, and people could copy the trick {cite}`wang2023`.
 #
 # **How rare a failure can your tests see, and how do you measure one that is rarer?**
 #
@@ -816,4 +816,4 @@ evidence
 #
 # Importance sampling and splitting began with {cite:t}`kahn1951`; subset simulation: {cite:t}`aubeck2001`; the last particle and its law: {cite:t}`guyader2011`, a relative of nested sampling {cite}`skilling2004`; scores with ties: {cite:t}`walter2015`.
 # Splitting for neural networks: {cite:t}`webb2019`, {cite:t}`tit2021`.
-# Published problems: {cite:t}`otbenchmark`, {cite:t}`waarts2000`; what happened: {cite:t}`wang2023go`.
+# Published problems: {cite:t}`otbenchmark`, {cite:t}`waarts2000`; what happened: {cite:t}`wang2023`.

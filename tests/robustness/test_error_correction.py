@@ -92,7 +92,7 @@ def test_triple_redundancy_helps_exactly_below_one_half():
 def test_hamming_seven_four_has_sixteen_words_of_weights_one_seven_seven_one():
     words = hamming(3).encode(_all_words(2, 4))
     np.testing.assert_array_equal(
-        np.bincount(words.sum(axis=1)), [1, 0, 0, 7, 7, 0, 0, 1]
+        np.bincount(words.sum(axis=1, dtype=int)), [1, 0, 0, 7, 7, 0, 0, 1]
     )
 
 
@@ -150,7 +150,17 @@ def test_secded_eight_four_corrects_every_single_and_detects_every_double_error(
     code, messages = secded(4), _all_words(2, 4)
     words = code.encode(messages)
     assert (code.n, code.k) == (8, 4)
-    assert np.bincount(words.sum(axis=1)).tolist() == [1, 0, 0, 0, 14, 0, 0, 0, 1]
+    assert np.bincount(words.sum(axis=1, dtype=int)).tolist() == [
+        1,
+        0,
+        0,
+        0,
+        14,
+        0,
+        0,
+        0,
+        1,
+    ]
     decoded, corrected = code.decode(words[:, None] ^ np.eye(8, dtype=np.uint8))
     assert (decoded == messages[:, None]).all()
     assert (corrected == 1).all()
@@ -363,6 +373,7 @@ def test_words_of_the_wrong_length_or_with_symbols_outside_the_field_are_refused
         (lambda: secded(0), ValueError, "k must be between"),
         (lambda: repetition(4), ValueError, "n must be odd"),
         (lambda: repetition(1), ValueError, "n must be between 3"),
+        (lambda: repetition(22), ValueError, "n must be between 3 and 21, got 22"),
         (
             lambda: failure_probability(3, 4, 0.1),
             ValueError,

@@ -75,7 +75,7 @@ def test_the_bch_code_is_linear_and_cyclic_with_the_published_weights():
     assert len(rows) == 32
     assert {tuple(word) for word in np.roll(words, 1, axis=1).tolist()} == rows
     assert {tuple(a ^ b) for a in words for b in words} == rows
-    weights = np.bincount(words.sum(axis=1))
+    weights = np.bincount(words.sum(axis=1, dtype=int))
     assert {w: int(c) for w, c in enumerate(weights) if c} == {
         0: 1,
         7: 15,

@@ -631,10 +631,11 @@ def forest(copies: int = 32, kind: type[MDPVectorEnv] = MDPVectorEnv) -> MDPVect
     return kind(mdp, np.eye(2), copies, 10)
 
 
-@pytest.mark.parametrize("learn", [ppo, reinforce])
-def test_learning_reaches_the_exact_optimum_of_a_small_process(learn):
+# With a third of its steps, REINFORCE gets there from five seeds of eight.
+@pytest.mark.parametrize(("learn", "steps"), [(ppo, 20_480), (reinforce, 61_440)])
+def test_learning_reaches_the_exact_optimum_of_a_small_process(learn, steps):
     env = forest()
-    agent = learn(env, 0.9, seed=0, steps=20_480, horizon=32, learning_rate=1e-2)
+    agent = learn(env, 0.9, seed=0, steps=steps, horizon=32, learning_rate=1e-2)
     with torch.no_grad():
         policy = agent(torch.eye(2)).argmax(dim=1).numpy()
     np.testing.assert_array_equal(policy, policy_iteration(env.mdp).policy)
