@@ -29,7 +29,7 @@ import pytest
 from evidence.record import bare, cpu
 
 ROOT = Path(__file__).resolve().parent.parent
-EACH = 30  # faults in a lesson
+EACH = 12  # faults in a lesson
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Loaded once for all processes that are copied from one.
 LIBRARIES = ["scipy.stats", "torch", "sklearn.ensemble", "gymnasium"]

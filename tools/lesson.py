@@ -77,7 +77,7 @@ NOTEBOOK = """# ---
 # | At a glance | |
 # | :--- | :--- |
 # | You will be able to | <...> |
-# | You need | <libraries and ideas> |
+# | You need | <libraries, ideas, and a link to each lesson that this one builds on> |
 # | Time | 25 minutes to read, 25 for the exercises |
 # | Code | `companion.{chapter}.{name}` |
 

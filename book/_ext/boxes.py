@@ -5,6 +5,7 @@ with a bold tick, and *Often believed, and wrong* with these words.  Everything 
 """
 
 import re
+from collections import Counter
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -36,6 +37,23 @@ def fold_name(cell: nodes.container) -> str:
     return "check" if re.search(r"^def check_\w+\(", cell.astext(), re.M) else "code"
 
 
+def lists_symbols(table: nodes.table) -> bool:
+    """Tell whether a table says what symbols mean."""
+    first = table.next_node(nodes.entry)
+    return first is not None and first.astext() == "symbol"
+
+
+def mark_repeated(tables: list[nodes.table]) -> None:
+    """Put a dagger at every symbol that stands in more than one row."""
+    cells = [row.next_node(nodes.entry) for t in tables for row in t.findall(nodes.row)]
+    symbols = [s for cell in cells for s in cell.findall(nodes.math)]
+    rows = Counter(symbol.astext() for symbol in symbols)
+    for symbol in symbols:
+        if rows[symbol.astext()] > 1:
+            place = symbol.parent.index(symbol) + 1
+            symbol.parent.insert(place, nodes.superscript("", "", nodes.Text("†")))
+
+
 def name_boxes(app: Sphinx, doctree: nodes.document) -> None:
     """Add a class to every blockquote that starts like a box, and a label to every folded cell."""
     for quote in doctree.findall(nodes.block_quote):
@@ -60,10 +78,10 @@ def name_boxes(app: Sphinx, doctree: nodes.document) -> None:
                 nodes.inline("", "", formula, end, classes=["glued"]),
                 nodes.Text(after[len(closing[0]) :]),
             ]
-    for table in doctree.findall(nodes.table):
-        first = table.next_node(nodes.entry)
-        if first is not None and first.astext() == "symbol":
-            table["classes"].append("symbols")
+    tables = [t for t in doctree.findall(nodes.table) if lists_symbols(t)]
+    for table in tables:
+        table["classes"].append("symbols")
+    mark_repeated(tables)
     for cell in doctree.findall(nodes.container):
         if cell.get("nb_element") == "cell_code" and is_bare(cell):
             cell.remove(cell.children[0])

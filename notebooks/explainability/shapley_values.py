@@ -36,6 +36,7 @@
 
 # %% tags=["remove-cell"]
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
+# For this notebook on its own, install the wheel from the book's page "Take it along".
 import companion
 
 # %% tags=["hide-input"]
@@ -242,7 +243,7 @@ exact_shapley(product, applicant, earlier)
 # ## The equation: Shapley's value of a game
 #
 # Let $N$ be the set of all $d$ features, $x$ the case and $B$ a background of $m$ rows.
-# The **game** gives every coalition $S \subseteq N$ a value, namely the mean answer if the features of $S$ are those of $x$ and all others those of a row $b$ of the background:
+# The **cooperative game** gives every coalition $S \subseteq N$ a value, namely the mean answer if the features of $S$ are those of $x$ and all others those of a row $b$ of the background:
 #
 # $$v(S) = \frac{1}{m} \sum_{b \in B} f(x_S, b_{N \setminus S}).$$
 #

@@ -36,6 +36,7 @@
 
 # %% tags=["remove-cell"]
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
+# For this notebook on its own, install the wheel from the book's page "Take it along".
 import companion
 
 # %% tags=["hide-input"]
@@ -153,7 +154,7 @@ plt.show()
 
 # %% [markdown]
 # Look at the blue line first: it stays level far longer than the red one, because most damaged words hold a single wrong bit.
-# Then look at the red parts on the right, because there the decoder hands out a wrong word and calls it corrected.
+# Then look at the red parts on the right, because there the decoder hands out a wrong word and calls it corrected, which is a **miscorrection**.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}
 clean, thousandth = accuracy(payload), rates == 1e-3

@@ -36,6 +36,7 @@
 
 # %% tags=["remove-cell"]
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
+# For this notebook on its own, install the wheel from the book's page "Take it along".
 import companion
 
 # %% tags=["hide-input"]
@@ -194,7 +195,7 @@ for lost, left in zip(subsets == 1, unknown):
 
 # %% [markdown]
 # The package's function takes all checks and all words of a batch at once.
-# Whoever decodes with one code again and again builds its graph once, as `TannerGraph`.
+# Whoever decodes with one code again and again builds its **Tanner graph** once, as `TannerGraph`.
 
 # %%
 show_source(peel)

@@ -36,6 +36,7 @@
 
 # %% tags=["remove-cell"]
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
+# For this notebook on its own, install the wheel from the book's page "Take it along".
 import companion
 
 # %% tags=["hide-input"]
@@ -154,7 +155,7 @@ claim(
 # %% [markdown]
 # ## The equation: *k* of *n*
 #
-# Let $n$ parts work with probability $r$ each, and let the system need $k$ of them.
+# Let $n$ parts work with probability $r$ each, and let the system need $k$ of them, which makes it a **k-of-n system**.
 # It works if $j = k$, or $k + 1$, or up to $n$ parts do, and $j$ parts can be chosen in $\binom{n}{j}$ ways:
 #
 # $$R = \sum_{j=k}^{n} \binom{n}{j}\, r^j\, (1-r)^{n-j}.$$

@@ -36,6 +36,7 @@
 
 # %% tags=["remove-cell"]
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
+# For this notebook on its own, install the wheel from the book's page "Take it along".
 import companion
 
 # %% tags=["hide-input"]
@@ -352,7 +353,7 @@ side.legend(fontsize=9)
 plt.show()
 
 # %% [markdown]
-# So "corrected" is a promise up to $t$ errors and a guess beyond.
+# So "corrected" is a promise up to $t$ errors and a guess beyond; such a decoder is called a **bounded-distance decoder**.
 # No decoder that corrects $t$ errors can avoid the red parts, because there the wrong word really is the nearest one; but it can make matters worse, and the hatched answers are not even code words.
 
 # %% tags=["hide-input", "claim"] jupyter={"source_hidden": true}

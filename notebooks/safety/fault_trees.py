@@ -36,6 +36,7 @@
 
 # %% tags=["remove-cell"]
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
+# For this notebook on its own, install the wheel from the book's page "Take it along".
 import companion
 
 # %% tags=["hide-input"]
@@ -288,7 +289,7 @@ claim(
 # ## Importance: what to repair first
 #
 # **Birnbaum's importance** of an event is $P(\text{top} \mid x) - P(\text{top} \mid \bar x)$, the slope of the whole in $p_x$ {cite}`birnbaum1969`.
-# **Fussell and Vesely's** is the probability that some minimal cut set with the event is complete, given that the top event has happened {cite}`fussell1975`.
+# **Fussell and Vesely's importance** is the probability that some minimal cut set with the event is complete, given that the top event has happened {cite}`fussell1975`.
 # The first says what an improvement would be worth, the second what was probably involved.
 
 # %%

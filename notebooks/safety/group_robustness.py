@@ -24,7 +24,7 @@
 #
 # **How do you train for the group that is worst off, and is the clever way better than the simple ones?**
 #
-# You need the answer whenever your data hold a shortcut that is right for most people.
+# You need the answer whenever your data hold a shortcut that is right for most people, a **spurious feature**.
 # The [worst weights](distributionally_robust_optimization.ipynb) of the last lesson protect every group of a given size and are therefore very cautious; here you know the groups, and can say so.
 #
 # | At a glance | |
@@ -36,6 +36,7 @@
 
 # %% tags=["remove-cell"]
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
+# For this notebook on its own, install the wheel from the book's page "Take it along".
 import companion
 
 # %% tags=["hide-input"]

@@ -35,6 +35,7 @@
 
 # %% tags=["remove-cell"]
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
+# For this notebook on its own, install the wheel from the book's page "Take it along".
 import companion
 
 # %% tags=["hide-input"]
@@ -227,7 +228,7 @@ claim(
 # ## Losses that do not vanish: margin and DLR
 #
 # The cure is a loss that does not go through the softmax.
-# With $z$ the logits, $y$ the label and $z_{(1)} \ge z_{(2)} \ge \dots$ the logits sorted, there are two:
+# With $z$ the logits, $y$ the label and $z_{(1)} \ge z_{(2)} \ge \dots$ the logits sorted, there are two, the **margin loss** and the DLR loss:
 #
 # $$\text{margin} = \max_{j \ne y} z_j - z_y,$$
 #
@@ -404,6 +405,7 @@ claim(
 #
 # Now put yourself in the place of somebody who means well and adds a layer in front of the network that rounds the pixels to seventeen levels of grey.
 # The digits have no other levels, so no answer changes, and the attacks fail as if by magic.
+# This is **gradient masking**.
 
 
 # %%

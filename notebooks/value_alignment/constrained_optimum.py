@@ -37,6 +37,7 @@
 
 # %% tags=["remove-cell"]
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
+# For this notebook on its own, install the wheel from the book's page "Take it along".
 import companion
 
 # %% tags=["hide-input"]
@@ -153,7 +154,7 @@ claim(
 # Over many mornings the risk may be $1/4$ per day.
 #
 # With a penalty $w$ the short way is worth $1 - w$, so you take it every morning if $w < 0.6$ and never if $w > 0.6$.
-# At exactly $0.6$ both are worth $0.4$, and so is every mixture of them: the penalty does not tell you which to choose.
+# At exactly $0.6$ both are worth $0.4$, and so is every **mixture** of them: the penalty does not tell you which to choose.
 #
 # The limit does.
 # Take the short way one morning in four, and you earn $0.4 + \tfrac14 \cdot 0.6 = 0.55$.

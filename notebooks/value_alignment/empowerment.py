@@ -36,6 +36,7 @@
 
 # %% tags=["remove-cell"]
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
+# For this notebook on its own, install the wheel from the book's page "Take it along".
 import companion
 
 # %% tags=["hide-input"]
@@ -142,7 +143,7 @@ table(["lever", "bits"], rows, digits=3)
 # $$D_x = \sum_y W_{xy} \log_2 \frac{W_{xy}}{q_y}$$
 #
 # bits on average.
-# The mean $\sum_x p_x D_x$ is what passes through the channel, and the **capacity** is the most that any $p$ lets pass:
+# The mean $\sum_x p_x D_x$, the **mutual information** of input and output, is what passes through the channel, and the **capacity** is the most that any $p$ lets pass:
 #
 # $$C = \max_p \sum_x p_x D_x, \qquad \sum_x p_x D_x \;\le\; C \;\le\; \max_x D_x .$$
 #

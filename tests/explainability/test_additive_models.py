@@ -348,6 +348,11 @@ def test_what_is_no_table_is_refused(X, error):
             "ridge must be finite",
         ),
         (lambda: FLAT.contributions([[0.0, 1.0]]), ValueError, "X must have shape"),
+        (  # a column with cuts and no heights must not be left out in silence
+            lambda: AdditiveModel(0.0, FLAT.edges, ()).contributions([[0.0]]),
+            ValueError,
+            "shorter",
+        ),
         (lambda: FLAT.score([[np.nan]]), ValueError, "X must be finite"),
         (lambda: FLAT.score([0.0]), ValueError, "X must have shape"),
         (lambda: FLAT.score(np.zeros((0, 1))), ValueError, "X must have at least"),

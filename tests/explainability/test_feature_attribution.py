@@ -634,6 +634,13 @@ FRONT = nn.Conv2d(1, 2, 3)
             ValueError,
             "maps must be finite",
         ),
+        (
+            lambda: pointing_game(
+                torch.where(torch.eye(4) > 0, torch.nan, IMAGES), IMAGES[0] > 0
+            ),
+            ValueError,
+            "maps must be finite",
+        ),
     ],
 )
 def test_bad_arguments_are_named(call, error, message):

@@ -420,6 +420,7 @@ def with_column(values):
         ({"f": lambda X: X[:, 0] - X[:, 0].mean()}, ValueError, "treat rows apart"),
         ({"f": lambda X: ["a"] * len(X)}, TypeError, r"f\(X\) must hold real"),
         ({"f": lambda X: np.sign(X[:, 0]) * 1.7e308}, ValueError, "scores below 1e"),
+        ({"f": lambda X: (X[:, 0] > 0) * 1.7e308}, ValueError, "scores below 1e"),
         ({"X": with_column(np.arange(9) * 1e307)}, ValueError, "X must stay below 1e"),
     ],
 )

@@ -192,6 +192,13 @@ def test_a_thousand_conditions_do_not_overflow_and_factorials_would():
         float(factorial(499))
 
 
+def test_a_million_features_of_each_kind_still_have_a_value():
+    to_x, to_b = leaf_shapley([10**6, 0, 10**6], [0, 10**6, 10**6])
+    # All of one kind share the leaf's value; of both kinds the share is too small for float64.
+    np.testing.assert_allclose(to_x, [1e-6, 0, 0], rtol=1e-12, atol=0)
+    np.testing.assert_allclose(to_b, [0, -1e-6, 0], rtol=1e-12, atol=0)
+
+
 # Whole models
 
 
@@ -491,6 +498,8 @@ def test_another_kind_of_model_is_refused(model):
         (lambda: tree_shap(TREE, X5, X5 * 1e39), ValueError, "background must stay in"),
         (lambda: leaf_shapley(-1, 0), ValueError, "only_x must"),
         (lambda: leaf_shapley(0, -1), ValueError, "only_b must"),
+        (lambda: leaf_shapley(10**6 + 1, 0), ValueError, "only_x must"),
+        (lambda: leaf_shapley(0, 10**6 + 1), ValueError, "only_b must"),
         (lambda: leaf_shapley(0.5, 0), TypeError, "only_x must hold integers"),
     ],
 )

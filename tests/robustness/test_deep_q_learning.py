@@ -272,6 +272,14 @@ def test_one_step_rewards_are_learnt_in_their_own_unit(scale):
     assert greedy.tolist() == [0, 1]
 
 
+def test_where_there_is_no_choice_the_one_action_is_valued():
+    mdp = MDP([[[1.0]]], [[1.0]], 0.0)
+    network = dqn(
+        MDPVectorEnv(mdp, [[1.0]], 8, 10), 0.0, 0, steps=40, learning_rate=0.01
+    )
+    assert network(torch.ones(1, 1)).item() == pytest.approx(1, abs=0.1)
+
+
 def test_dqn_runs_in_gymnasiums_own_vector_environments():
     env = gymnasium.make_vec(
         "CartPole-v1", num_envs=8, vectorization_mode="vector_entry_point"

@@ -373,6 +373,7 @@ def test_words_of_the_wrong_length_or_with_symbols_outside_the_field_are_refused
         (lambda: secded(0), ValueError, "k must be between"),
         (lambda: repetition(4), ValueError, "n must be odd"),
         (lambda: repetition(1), ValueError, "n must be between 3"),
+        (lambda: repetition(22), ValueError, "n must be between 3 and 21, got 22"),
         (
             lambda: failure_probability(3, 4, 0.1),
             ValueError,

@@ -65,6 +65,12 @@ def test_the_product_kernel_is_the_enumeration_of_its_components():
         assert mdp.transition[s, a, t] == pytest.approx(chance, abs=1e-15)
 
 
+def test_a_kernel_is_refused_for_its_entries_and_not_for_its_levels():
+    # 5 actions and 8**3 states: a hundredth of 2**27 entries.
+    mdp = maintenance(wear=np.eye(8))
+    assert mdp.transition.shape == (512, 5, 512)
+
+
 def test_a_component_under_repair_does_not_work_and_costs_its_repair():
     mdp = maintenance()
     np.testing.assert_allclose(

@@ -115,7 +115,22 @@ def test_with_as_many_components_as_features_everything_is_rebuilt():
     assert PCAResidual(3).fit(X).score(new).max() < 10 * 9 * EPS * 300
 
 
+def test_the_plane_of_a_single_feature_is_all_there_is():
+    detector = PCAResidual(1).fit([[1.0], [2.0], [4.0]])
+    np.testing.assert_allclose(detector.rebuild([[9.0]]), [[9.0]], rtol=1e-12)
+    assert detector.score([[9.0]])[0] < 1e-12
+
+
 # --- The network
+
+
+def test_what_a_linear_network_rebuilds_lies_on_a_line():
+    X = _normal(20, 3) + 5
+    rebuilt = Autoencoder(1, hidden=(), steps=1).fit(X).rebuild(X)
+    # A matrix of 20 rows, numbers up to 10.
+    lengths = np.linalg.svd(rebuilt - rebuilt[0], compute_uv=False)
+    assert lengths[0] > 0.01
+    assert lengths[1] < 10 * 20 * EPS * 10
 
 
 def test_a_linear_autoencoder_learns_the_plane_of_the_principal_components():

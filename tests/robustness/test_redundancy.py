@@ -429,6 +429,7 @@ DOWN = [False, False, True]
         (lambda: checkpointed_time(1, 5, 0), ValueError, "mtbf must"),
         (lambda: checkpointed_time(1, 5, 10, restart=-1), ValueError, "restart must"),
         (lambda: checkpointed_time(1e6, 5, 10), ValueError, "interval must keep"),
+        (lambda: checkpointed_time([1, 1e6], 5, 10), ValueError, "interval must keep"),
         (lambda: checkpointed_time(1, 5, 1, 1e6), ValueError, "interval must keep"),
     ],
 )

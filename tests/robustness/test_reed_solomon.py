@@ -370,6 +370,7 @@ def test_words_of_the_wrong_length_or_with_symbols_outside_the_field_are_refused
         ((200, 100, 0x11B), ValueError, "polynomial must be primitive"),
         ((15, 11, "x"), TypeError, "polynomial must be an integer"),
         ((15, 11, 3), ValueError, "polynomial must be between"),
+        ((15, 11, 2**17 + 9), ValueError, "polynomial must be between"),
         ((65535, 2, 0x1002D), ValueError, "n - k must be at most"),
         ((15, 11, 0x13, 15), ValueError, "first_root must be between 0 and 14"),
         ((15, 11, 0x13, -1), ValueError, "first_root must be between 0 and 14"),

@@ -727,6 +727,11 @@ SMALL = MDP([[[0.9, 0.1], [1, 0]], [[0, 1], [1, 0]]], [[1, -2], [0, -2]], 0.9)
             "lower and upper must hold",
         ),
         (
+            lambda: worst_case_interval([[0, 0], [0.6, 0.6]], np.ones((2, 2)), VALUE),
+            ValueError,
+            "lower and upper must hold",
+        ),
+        (
             lambda: worst_case_interval([0, 0], [0.4, 0.4], VALUE),
             ValueError,
             "lower and upper must hold",

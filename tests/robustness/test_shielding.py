@@ -494,6 +494,7 @@ def test_nothing_is_mutated_or_kept_and_read_only_input_works():
             "fallback must hold",
         ),
         (lambda: shield_policy([0], SAFE), ValueError, "policy must hold"),
+        (lambda: shield_policy([0, 2], SAFE), ValueError, "policy must"),
         (
             lambda: shield_policy([[0.5, 0.6], [1, 0]], SAFE),
             ValueError,

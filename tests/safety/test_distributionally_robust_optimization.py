@@ -261,6 +261,14 @@ def test_a_radius_of_zero_is_the_mean_and_a_tiny_one_the_variance_form(worst):
         assert got.bound - got.value <= rounding(100, 3)
 
 
+def test_a_small_kl_radius_is_used_up_to_many_digits():
+    # One loss in ten lies far below the rest, and the tilt is just small enough for the series.
+    q = kl_weights([0.0] + [1.0] * 9, 4.4e-6).weights.astype(np.longdouble)
+    # Where a long double is a double, the logarithms lose eps of 1e-6, ten times.
+    spent = float((q * np.log(10 * q) - q).sum() + 1)
+    assert spent == pytest.approx(4.4e-6, rel=10 * EPS / 4.4e-6, abs=0)
+
+
 @pytest.mark.parametrize("radius", [0.01, 0.5, 2.5])
 def test_a_search_that_is_cut_short_still_returns_a_bound(monkeypatch, radius):
     x = np.random.default_rng(6).exponential(size=20)

@@ -555,6 +555,9 @@ def test_trees_that_outgrow_the_limits_are_refused_and_not_waited_for():
         top_event_probability(gates, p, "top", most_nodes=10_000)
     with pytest.raises(RuntimeError, match="more than 1000 minimal cut sets"):
         minimal_cut_sets({"top": (10, left)}, "top", most_sets=1000)
+    assert minimal_cut_sets({"top": ("and", left)}, "top", most_sets=1) == [
+        frozenset(left)
+    ]
     for bad in (0, 2.5, True, None):
         with pytest.raises((TypeError, ValueError), match="most_"):
             top_event_probability(GOOD, P, "top", most_nodes=bad)

@@ -319,6 +319,14 @@ def test_a_difference_that_cancels_in_the_printed_formula_keeps_its_digits():
     assert abs(_naive_frechet(zero, a, zero, b) / exact - 1) > 0.5
 
 
+def test_a_feature_that_never_varies_has_a_covariance_all_the_same():
+    distance = gaussian_frechet_distance(
+        [0, 0], np.diag([1, 0]), [0, 2], np.diag([9, 0])
+    )
+    # Two means apart, and standard deviations of 1 and 3.
+    assert distance == pytest.approx(4 + 4, rel=1e-12, abs=0)
+
+
 def test_fewer_samples_than_features_are_nothing_special():
     a, b = samples(0, 5, 12), samples(1, 40, 12)
     root = np.linalg.svd(

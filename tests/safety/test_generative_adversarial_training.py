@@ -503,6 +503,18 @@ NAN = X.clone()
 NAN[3, 4] = torch.nan
 
 
+class PartlyInfinite(nn.Module):
+    """An attacker of which one number among others is no longer finite."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = attacker()
+        self.spare = nn.Parameter(torch.tensor([1.0, torch.inf]))
+
+    def forward(self, x):
+        return self.body(x)
+
+
 def attack(**changed):
     given = {
         "attacker": attacker(),
@@ -567,6 +579,7 @@ def meet(x=X, y=Y, epsilon=0.2, network=None, opponent=None):
         (lambda: attack(batch=0), ValueError, "batch must be at least 1"),
         (lambda: attack(learning_rate=0), ValueError, "learning_rate must lie"),
         (lambda: attack(learning_rate=np.inf), ValueError, "learning_rate must be fin"),
+        (lambda: attack(attacker=PartlyInfinite()), RuntimeError, "diverged"),
         (
             lambda: attack(learning_rate=1e38),
             (RuntimeError, ValueError),

@@ -12,6 +12,7 @@ from scipy import sparse
 from companion.mdp import MDP, occupancy, policy_iteration, policy_value
 from companion.problems import river_swim
 from companion.value_alignment.constrained_optimum import (
+    _at_most,
     constrained_optimum,
     deterministic_mixture,
     dual_value,
@@ -86,6 +87,16 @@ def test_the_limits_are_kept_and_what_is_left_over_has_no_price(limits, discount
         assert (optimum.multiplier >= 0).all()
         slack = optimum.multiplier * (limit - optimum.cost)
         assert np.abs(slack).max() <= bound * (1 + optimum.multiplier.max())
+
+
+@pytest.mark.parametrize("guess", [-100.0, 0.0, 100.0])
+def test_the_bound_holds_from_any_guess_at_the_value(guess):
+    # Should the solver stop early, the bound is wide, and still a bound.
+    for seed in range(5):
+        mdp = random_problem(seed)[0]
+        most = _at_most(mdp, np.full(mdp.states, guess))
+        best = policy_iteration(mdp).value
+        assert (most >= best - LP * largest(mdp)).all()
 
 
 @pytest.mark.parametrize("limits", [1, 2, 3])
