@@ -18,6 +18,7 @@ import shutil
 import sys
 import textwrap
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -342,6 +343,12 @@ def link_faults(page: Page, base: str, folder: Path) -> list[str]:
         elif path.suffix == ".html" and unquote(parts.fragment) not in targets(path):
             faults.append(f"{link}: there is no such place on the page")
     return faults
+
+
+def place_faults(page: Page) -> list[str]:
+    """Places of the article that are there twice, so that a link cannot tell which is meant."""
+    places = page.eval_on_selector_all("article [id]", "all => all.map(a => a.id)")
+    return [place for place, times in Counter(places).items() if times > 1]
 
 
 def unfold(page: Page, unfolded: bool = True) -> None:
@@ -745,6 +752,10 @@ def test_images_have_a_text(opened: tuple[str, Opened]) -> None:
 
 def test_links_lead_somewhere(opened: tuple[str, Opened], site: Path) -> None:
     assert link_faults(opened[1].page, opened[1].base, site) == []
+
+
+def test_a_place_is_there_once(opened: tuple[str, Opened]) -> None:
+    assert place_faults(opened[1].page) == []
 
 
 def test_folds_open_by_keyboard(opened: tuple[str, Opened]) -> None:
@@ -1527,6 +1538,13 @@ def test_an_alternative_text_that_says_nothing_is_seen(plant: Plant, alt: str) -
         0
     ].page
     assert len(image_faults(page)) == 1
+
+
+def test_a_place_that_is_there_twice_is_seen(plant: Plant) -> None:
+    page = plant('<article><p id="a"></p><p id="b"></p><p id="a"></p></article>')[
+        0
+    ].page
+    assert place_faults(page) == ["a"]
 
 
 @pytest.mark.parametrize("href", ["gone.html", "#gone", "page0.html#gone", "file:///x"])

@@ -54,6 +54,14 @@ AS_XML = r"""async ([text, root, styles]) => {
     const shown = summary.querySelector(".collapsed");
     if (shown) summary.textContent = shown.textContent;
   }
+  for (const drawing of page.querySelectorAll("svg")) {
+    drawing.removeAttribute("role");
+    for (const link of drawing.querySelectorAll("a")) {
+      const title = page.createElementNS(drawing.namespaceURI, "title");
+      title.textContent = link.textContent;
+      link.prepend(title);
+    }
+  }
   for (const link of page.querySelectorAll("a[href]")) {
     const address = link.getAttribute("href");
     if (!/^\w+:/.test(address)) link.setAttribute("href", address.replace(/\.html(?=#|$)/, ".xhtml"));
@@ -65,6 +73,8 @@ AS_XML = r"""async ([text, root, styles]) => {
 def settings(root: Path) -> dict[str, Any]:
     """Return the book's configuration with what Sphinx wants to know for an EPUB."""
     config: dict[str, Any] = yaml.safe_load((root / "_config.yml").read_text("utf-8"))
+    # An EPUB has no address, and nothing of what the site's extensions make of one.
+    config["html"]["baseurl"] = ""
     # The copy lies elsewhere, and the paths are as seen from the configuration.
     own = config["sphinx"]["local_extensions"]
     own |= {name: str(root / path) for name, path in own.items()}

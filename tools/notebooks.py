@@ -21,6 +21,7 @@ FOLDER = ROOT / "notebooks"
 
 FIRST_CELL_WITHOUT_ADDRESS = """\
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
+# For this notebook on its own, install the wheel from the book's page "Take it along".
 import companion"""
 
 FIRST_CELL = """\

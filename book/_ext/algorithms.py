@@ -86,7 +86,9 @@ class Algorithms(Page):
         for task in tasks():
             heading = names.get(task.chapter, "What the chapters share")
             if heading not in parts:
-                parts[heading] = section(f"by-task-{heading}", nodes.Text(heading))
+                parts[heading] = section(
+                    nodes.make_id(f"by-task-{heading}"), nodes.Text(heading)
+                )
                 found[heading] = nodes.paragraph("", "", nodes.strong("", heading))
             parts[heading] += self.task(task)
             place = parts[heading][-1]["ids"][0]
@@ -98,7 +100,8 @@ class Algorithms(Page):
 
     def task(self, task: Task) -> nodes.section:
         """Draw what serves a task."""
-        part = section(f"task-{task.chapter}-{task.name}", nodes.Text(task.name))
+        place = nodes.make_id(f"task-{task.chapter}-{task.name}")
+        part = section(place, nodes.Text(task.name))
         part += nodes.paragraph("", task.about)
         for entry in task.algorithms:
             part += self.entry(entry)
@@ -144,16 +147,17 @@ class Algorithms(Page):
         return says
 
 
-def section(name: str, heading: nodes.Node) -> nodes.section:
+def section(place: str, heading: nodes.Node) -> nodes.section:
     """Return a section under its heading."""
-    part = nodes.section(ids=[nodes.make_id(name)], names=[name])
+    part = nodes.section(ids=[place], names=[place])
     part += nodes.title("", "", heading)
     return part
 
 
 def anchor(module: str, name: str) -> str:
     """Return the place of an algorithm on the page."""
-    return nodes.make_id(f"{module.rpartition('.')[2]}-{name}")
+    # The name as it is: there are a class Splitting and a function splitting.
+    return f"{nodes.make_id(module.rpartition('.')[2])}-{name}"
 
 
 def breakable(code: nodes.literal) -> nodes.literal:

@@ -36,6 +36,7 @@
 
 # %% tags=["remove-cell"]
 # The lesson's code is the package `companion`. In a clone of the book, `make lab` brings it.
+# For this notebook on its own, install the wheel from the book's page "Take it along".
 import companion
 
 # %% tags=["hide-input"]
