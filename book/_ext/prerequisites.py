@@ -181,8 +181,9 @@ def box(here: str, lesson: Lesson, corner: Point, chapter: int) -> str:
         f'<tspan x="{x + 14:g}" y="{first + 14 * n:g}">{html.escape(line)} </tspan>'
         for n, line in enumerate(lines)
     )
+    said = html.escape(f"{lesson.title}: {lesson.question or lesson.subtitle}")
     return (
-        f'<a href="{href(here, lesson.name)}" class="chapter-{chapter}">'
+        f'<a href="{href(here, lesson.name)}" class="chapter-{chapter}"><title>{said}</title>'
         f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="5" {LINE} />'
         f'<path class="bar" {LINE} d="M{x + 4:g} {y + 6:g}v{HEIGHT - 12}" /><text>{words}</text></a>'
     )
@@ -205,11 +206,15 @@ class Map(Page):
         groups = chapters(app)
         layout = lay_out(list(groups.values()), needed)
         width = max(x for x, _ in layout.boxes.values()) + WIDTH
+        height = layout.bands[-1]
         parts = []
         for n, (chapter, names) in enumerate(groups.items()):
             y = layout.bands[n]
             heading = html.escape(title(Path(app.srcdir) / f"{chapter}.md"))
-            link = f'<a href="{href(here, chapter)}"><text x="0" y="{y + 24:g}" class="name">{heading}</text></a>'
+            link = (
+                f'<a href="{href(here, chapter)}"><title>{heading}</title>'
+                f'<text x="0" y="{y + 24:g}" class="name">{heading}</text></a>'
+            )
             boxes = [box(here, self.lessons[x], layout.boxes[x], n) for x in names]
             rule = f'<path class="rule" {LINE} d="M0 {y:g}H{width:g}" />' if n else ""
             parts.append(f'{rule}<g class="chapter-{n}">{link}{"".join(boxes)}</g>')
@@ -221,8 +226,8 @@ class Map(Page):
         )
         arrows = "".join(ARROW.format(n) for n in range(len(groups)))
         return (
-            f'<div class="map"><svg viewBox="-4 0 {width + 8:g} {layout.bands[-1]:g}" width="{width + 8:g}" '
-            f'height="{layout.bands[-1]:g}" role="group" aria-label="Map of the lessons" '
+            '<div class="map" role="group" aria-label="Map of the lessons">'
+            f'<svg viewBox="-4 0 {width + 8:g} {height:g}" width="{width + 8:g}" height="{height:g}" '
             'fill="currentcolor" font-size="12.5">'
             f"<defs>{arrows}</defs>{lines}{''.join(parts)}</svg></div>"
         )
