@@ -211,7 +211,7 @@ def run(root: Path, lesson: str, text: str, answer: Any) -> None:
 
 
 def tried(lesson: str, text: str, limit: float, root: Path = ROOT) -> tuple[int, int]:
-    """Run the tests in a process of their own; one that does not end has been caught, too."""
+    """Run the tests in a process of their own; what does not end within the limit, in seconds, is caught, too."""
     known = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context(
         "forkserver" if "forkserver" in known else "spawn"
@@ -227,6 +227,7 @@ def tried(lesson: str, text: str, limit: float, root: Path = ROOT) -> tuple[int,
     except EOFError:  # the fault has ended the process itself
         return 0, 1
     finally:
+        process.join(5)  # one that has answered ends by itself, and tidies up
         process.kill()
         process.join()
 
@@ -247,8 +248,9 @@ def measure(lesson: str, workers: int = 2) -> dict[str, Any]:
     )  # clock: for the record and the limit, no result depends on it
     tests, status = tried(lesson, source, 600)
     seconds = time.monotonic() - start  # clock: as above
-    if status:
-        sys.exit(f"The tests of {lesson} fail without a fault: mend that first.")
+    if status or not tests:
+        reason = "fail without a fault" if status else "are none yet"
+        sys.exit(f"The tests of {lesson} {reason}: mend that first.")
     faults = drawn(lesson, source)
     with ThreadPoolExecutor(workers) as pool:
         limit = 60 + 10 * seconds

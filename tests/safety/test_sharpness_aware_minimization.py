@@ -350,6 +350,9 @@ def test_what_is_no_model_or_optimiser_or_belongs_to_another_is_refused():
         sam_step(model, 0.1, loss, 0.3)
     with pytest.raises(ValueError, match="optimizer must hold parameters of the model"):
         sam_step(model, sgd(network()), loss, 0.3)
+    both = torch.optim.SGD([*model.parameters(), *network().parameters()], lr=0.1)
+    with pytest.raises(ValueError, match="optimizer must hold parameters of the model"):
+        sam_step(model, both, loss, 0.3)
     model.requires_grad_(False)
     with pytest.raises(ValueError, match="parameters that require gradients"):
         sam_step(model, sgd(model), loss, 0.3)

@@ -455,6 +455,7 @@ PARTIAL = MDP(np.eye(2)[[[0, 1], [0, 1]]], [[0, -np.inf], [0, 0]], 0.9)
         ),
         (lambda: channel_capacity(np.eye(2), 0), ValueError, "tolerance must lie"),
         (lambda: channel_capacity(np.eye(2), 1e-14), ValueError, "tolerance must lie"),
+        (lambda: channel_capacity(np.eye(2), 1.1), ValueError, "tolerance must lie"),
         (lambda: channel_capacity(np.eye(2), np.nan), ValueError, "tolerance must be"),
         (lambda: channel_capacity(np.eye(2), limit=0), ValueError, "limit must be"),
         (lambda: channel_capacity(np.eye(2), limit=1.5), TypeError, "limit must be"),

@@ -36,6 +36,8 @@ def test_the_count_bonus_is_one_over_the_root():
     n = np.arange(1, 2000)
     np.testing.assert_allclose(count_bonus(n, 3.0) ** 2 * n, 9.0, rtol=10 * 4 * EPS)
     assert count_bonus(2**53) == pytest.approx(2.0**-26.5, rel=4 * EPS, abs=0)
+    np.testing.assert_array_equal(count_bonus([1, 4], 0.5), [0.5, 0.25])
+    np.testing.assert_array_equal(count_bonus([1, 4], 0.0), 0.0)
     assert count_bonus(np.uint8(255)) == pytest.approx(255**-0.5, rel=4 * EPS, abs=0)
 
 
