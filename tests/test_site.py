@@ -905,6 +905,10 @@ METHODS = {
         "value_alignment/preference_learning",
         "value_alignment/preference_aggregation",
     ],
+    "reward hacking": ["value_alignment/reward_shaping"],
+    "specification gaming": ["value_alignment/reward_shaping"],
+    "Goodhart": ["value_alignment/rlhf"],
+    "overoptimization": ["value_alignment/rlhf"],
     "EPIC": ["value_alignment/reward_equivalence"],
     "random network distillation": ["value_alignment/intrinsic_motivation"],
     "FGSM": ["safety/adversarial_examples"],
@@ -916,6 +920,7 @@ METHODS = {
     ],
     "robust least squares": ["safety/robust_optimization"],
     "group DRO": ["safety/group_robustness"],
+    "worst case group": ["safety/group_robustness"],
     "SAM": ["safety/sharpness_aware_minimization"],
     "CVaR": ["safety/risk_assessment", "safety/distributionally_robust_optimization"],
     "importance sampling": ["safety/rare_events"],
@@ -1170,6 +1175,13 @@ def glossary_faults(glossary: str, pages: dict[str, str]) -> list[str]:
 def test_glossary_and_lessons_lead_to_each_other(site: Path) -> None:
     built = {name: html_of(site, name) for name in lessons()}
     assert glossary_faults(html_of(site, "book/glossary"), built) == []
+
+
+@pytest.mark.parametrize("name", ["shapley_values", "tree_shap"])
+def test_a_shapley_value_is_not_the_value_of_a_policy(name: str, site: Path) -> None:
+    link = "glossary.html#term-value"
+    assert f'{link}"' not in html_of(site, f"notebooks/explainability/{name}")
+    assert f'{link}"' in html_of(site, "notebooks/robustness/fault_tolerance")
 
 
 def test_a_term_that_leads_nowhere_or_not_back_is_noticed() -> None:

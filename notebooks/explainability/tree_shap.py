@@ -139,9 +139,9 @@ claim(
 # ## The idea on one leaf
 #
 # A leaf is a box: you get into it if you meet its conditions.
-# Take a leaf of value 6 with three conditions, a case $x$ that meets the first two and not the third, and a background row $b$ that meets the third alone.
+# Take a leaf of value 6 with three conditions, a case $x$ that meets the first two and not the third, and a background row $z$ that meets the third alone.
 #
-# Now start from $b$ and replace its features by those of $x$, one after the other, in some order.
+# Now start from $z$ and replace its features by those of $x$, one after the other, in some order.
 # The mixed row is in the leaf exactly as long as features 1 and 2 have been replaced and feature 3 has not.
 # Here are all six orders, and what each feature adds when it is replaced.
 
@@ -199,7 +199,8 @@ plain = np.mean([leaf_by_leaf(tree_leaves(eight), x, row) for row in rows], axis
 np.testing.assert_allclose(plain, odds[0], rtol=0, atol=1e-12)
 
 # %% [markdown]
-# Two lines of this loop deserve a look: `(x_in | row_in).all()` asks that no condition is met by neither, and if so, what the background row fails is exactly what only $x$ meets.
+# Two lines of this loop deserve a look.
+# `(x_in | row_in).all()` asks that no condition is met by neither; and because of that, what the background row fails is exactly what only $x$ meets, so `(~row_in).sum()` is $a$, and `(~x_in).sum()` is $b$.
 #
 # The package does the same for all rows at once.
 # A leaf with three conditions tells only $2^3 = 8$ kinds of rows apart, so it is enough to count how many background rows are of each kind, and to look the credit up in a table that is the same for all such leaves, an idea of {cite:t}`nadel2025`.
@@ -224,6 +225,7 @@ claim(
 #
 # Now with all features, which enumeration could not do.
 # The log-odds of the background are where everything starts, and the values lead from there to the patient.
+# The columns are standardised, so the table gives a measurement in standard deviations from the mean of the training rows, and $0$ is average.
 
 # %%
 model = boosted(30)
@@ -374,7 +376,7 @@ claim(
 #
 # <details><summary>The boosted trees, because their value is several times as large.</summary>
 #
-# **Not so.** It is in log-odds, in which nearly every patient of `scales` had a value above 1; a probability cannot change by more than 1.
+# **Not so.** It is in log-odds, in which nearly every patient in the table above (`scales`) had a value above 1; a probability cannot change by more than 1.
 #
 # </details>
 #
@@ -386,7 +388,7 @@ claim(
 #
 # <details><summary>One can, once the logistic function has made both values comparable.</summary>
 #
-# **Not so.** For the patient `who`, `expit` makes about one half of a feature that adds next to nothing.
+# **Not so.** In the table of one patient above (`who`), the logistic function (`expit`) makes about one half of a feature that adds next to nothing.
 #
 # </details>
 #
@@ -400,13 +402,13 @@ claim(
 #
 # <details><summary>Nothing bad, because each copy earns what one alone would earn.</summary>
 #
-# **Not so.** In `copies` even the largest of four copies gets less than half of what the one column had.
+# **Not so.** In the table of copies above (`copies`) even the largest of four copies gets less than half of what the one column had.
 #
 # </details>
 #
 # <details><summary>Three of them go, because one copy keeps the credit of all.</summary>
 #
-# **Not so.** In `copies` what is in the column `largest` shrinks with every copy that is added.
+# **Not so.** In the table of copies above (`copies`) what is in the column *largest copy* shrinks with every copy that is added.
 #
 # </details>
 #
@@ -414,13 +416,13 @@ claim(
 #
 # <details><summary>Far too many to check, because 300 features have so many coalitions.</summary>
 #
-# **Not so.** `leaf_by_leaf` gives the enumerated values and never asks about a coalition.
+# **Not so.** The loop over leaves above (`leaf_by_leaf`) gives the enumerated values and never asks about a coalition.
 #
 # </details>
 #
 # <details><summary>Ten times as many, because there are ten times as many features.</summary>
 #
-# **Not so.** The line of `by_leaf` is flat: with 30 features about as many conditions are checked as with 8.
+# **Not so.** In the left panel of the figure the line *leaf by leaf* (`by_leaf`) is flat: with 30 features about as many conditions are checked as with 8.
 #
 # </details>
 #
@@ -447,13 +449,22 @@ def leaf_pays(v, a, b):
 
 
 # %% tags=["hide-input"] jupyter={"source_hidden": true}
+def pays(attempt, v, a, b):
+    try:
+        return attempt(v, a, b)
+    except ValueError:  # factorial(-1): nobody is of a kind
+        return v, -v
+
+
 def check_leaf_pays(attempt):
     asked = [(6.0, 2, 1), (10.0, 3, 2), (4.0, 2, 0), (4.0, 0, 3)]
-    answers = [attempt(*question) for question in asked]
+    answers = [pays(attempt, *question) for question in asked]
     right = [(2, -2), (1, -1), (4, 0), (0, -4)]
     one = [[v * each for each in leaf_shapley(a, b)] for v, a, b in asked]
     mistakes = {
         "That is what one feature gets; there are a and b of them.": one,
+        "That is what one feature gets; there are a and b of them. And where nobody is of "
+        "a kind, that kind gets nothing.": [*one[:2], (4, -4), (4, -4)],
         "Those who keep the case out lose: their share is negative.": np.abs(right),
         "The signs are the wrong way round.": -np.array(right),
         "Where nobody is of a kind, that kind gets nothing.": np.outer(

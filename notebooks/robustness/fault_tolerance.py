@@ -156,7 +156,7 @@ policy_iteration(toy).value.round(2)
 #
 # A **Markov decision process** has states $s$, actions $a$, rewards $r(s, a)$ and probabilities $P(s' \mid s, a)$ of the next state $s'$.
 # A reward one step later is worth $\gamma < 1$ as much.
-# The best value from each state solves Bellman's equation:
+# The **value** of a state is the mean sum of all rewards from there on, counted like this, and the best value solves Bellman's equation:
 #
 # $$v^*(s) = \max_a \Big[ r(s, a) + \gamma \sum_{s'} P(s' \mid s, a)\, v^*(s') \Big].$$
 #

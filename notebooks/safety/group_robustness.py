@@ -20,7 +20,7 @@
 # Group DRO, reweighting, oversampling and subsampling: training for the group that is worst off.
 #
 # In one of two hospital systems a third of the chest X-rays showed pneumonia, in the other one in a hundred, so to name the hospital was already a good guess; and networks can tell the hospital from the image {cite}`zech2018`.
-# Whoever has pneumonia in the second hospital then belongs to a small group, and a model that has learnt the hospital fails just them.
+# Whoever has pneumonia in the second hospital then belongs to a small group, and a model that has learnt the hospital fails just them: they are the **worst group**, or worst-case group.
 #
 # **How do you train for the group that is worst off, and is the clever way better than the simple ones?**
 #

@@ -20,7 +20,7 @@
 # The Bradley-Terry model: scores, and a reward model, from answers to "which of the two is better?"
 #
 # In 2017 a simulated robot learnt a backflip from a person who never wrote down a reward: about 900 times they looked at two short clips and said which one was nearer to a backflip.
-# In the same project a robot hand that should have grasped things learnt instead to stand between them and the camera, so that it only *looked* as if it did {cite}`openai2017`.
+# In the same project a robot hand that should have grasped things learnt instead to stand between them and the camera, so that it only *looked* as if it did {cite}`openai2017`: a case of **reward hacking**.
 #
 # **How do answers of the kind "this one is better" become a number that an agent can maximise?**
 #

@@ -21,6 +21,7 @@
 #
 # In 1998 a program learnt to ride a simulated bicycle to a goal, and because the goal was far away its authors also rewarded it for getting closer {cite}`randlov1998`.
 # It rode in circles near the start instead: half of each circle brought it closer and was paid, the other half cost nothing {cite}`ng1999`.
+# To earn a reward without doing what it is there for is called **reward hacking**, or specification gaming {cite}`amodei2016`.
 #
 # **Which hints can you add to a reward without changing what is best?**
 #
@@ -702,6 +703,6 @@ evidence
 #
 # ## References
 #
-# Potentials, and why no other bonus is safe in every process: {cite:t}`ng1999`; the bicycle: {cite:t}`randlov1998`.
+# Potentials, and why no other bonus is safe in every process: {cite:t}`ng1999`; the bicycle: {cite:t}`randlov1998`; reward hacking: {cite:t}`amodei2016`.
 # Initialisation: {cite:t}`wiewiora2003`; the end of an episode: {cite:t}`grzes2017`; potentials that change: {cite:t}`devlin2012`.
 # Q-learning: {cite:t}`watkins1992`; the cliff: {cite:t}`sutton2018`; Gymnasium: {cite:t}`towers2024`, {cite:t}`lunarlander`; imitation: {cite:t}`gleave2022`.

@@ -104,7 +104,7 @@ log_ref = all_log_probs(reference)
 #
 # **Guess before you look**: if the divergence is free, where does the training end? And can any training do better than the curve?
 
-# %% mystnb={"figure": {"caption": "Mean reward against the divergence from the reference, both summed exactly over all 1024 strings. The curve is the best that any distribution can do. Large dots are the ends of five training runs from the reference at the left end, for each of three prices β; small dots are the first run of each, every 25 steps. Diamonds: the best of 2, 4, 8, 16, 32 and 64 strings drawn from the reference.", "name": "fig-rlhf"}, "image": {"alt": "A rising, flattening curve from divergence 0 and reward 1.4 to divergence 5 and reward 5. Runs with a price of 1 end on the curve near divergence 0.65 and reward 2.6; with a price of 0.5 near 2.7 and 4.0; without a price at reward 5, to the right of where the curve first reaches it. Diamonds for best-of-n lie slightly below the curve."}} tags=["hide-input"]
+# %% mystnb={"figure": {"caption": "Mean reward against the divergence from the reference, both summed exactly over all 1024 strings. The curve is the best that any distribution can do. Large dots are the ends of five training runs from the reference at the left end, for each of three prices \u03b2; small dots are the first run of each, every 25 steps. Diamonds: the best of 2, 4, 8, 16, 32 and 64 strings drawn from the reference.", "name": "fig-rlhf"}, "image": {"alt": "A rising, flattening curve from divergence 0 and reward 1.4 to divergence 5 and reward 5. Runs with a price of 1 end on the curve near divergence 0.65 and reward 2.6; with a price of 0.5 near 2.7 and 4.0; without a price at reward 5, to the right of where the curve first reaches it. Diamonds for best-of-n lie slightly below the curve."}} tags=["hide-input"]
 evidence = recorded("value_alignment/rlhf")
 runs = evidence.results["runs"]
 frontier = np.array(
@@ -463,6 +463,7 @@ claim(
 # **Strengths.** The aim is known in closed form, the estimator is unbiased, and it needs only samples, their log-probabilities and a score.
 #
 # **Limits.** The optimum is only as good as the reward: a reward model that errs somewhere has the policy pushed there.
+# That is called **overoptimization** of the reward, and it is a case of **Goodhart's law**: a measure that becomes a target stops being a good measure {cite}`amodei2016`.
 # The closed form is a statement about all distributions; a network that cannot express $\pi^*$, or a run that stops early, ends elsewhere, and on a real model you will not know how far.
 #
 # Where else the divergence can be put, and what goes wrong there, is the lesson on [KL estimators](kl_estimators.ipynb).
@@ -705,4 +706,4 @@ evidence
 # The incident: {cite:t}`ziegler2019`, section 4.4.
 # The optimum, long before language models: {cite:t}`todorov2006`, {cite:t}`ziebart2010`; as Bayesian inference: {cite:t}`korbak2022`.
 # The policy gradient: {cite:t}`williams1992`; leaving one out: {cite:t}`kool2019`, {cite:t}`ahmadian2024`.
-# RLHF at scale: {cite:t}`stiennon2020`, {cite:t}`ouyang2022`; best of n: {cite:t}`beirami2025`.
+# RLHF at scale: {cite:t}`stiennon2020`, {cite:t}`ouyang2022`; best of n: {cite:t}`beirami2025`; Goodhart's law in machine learning: {cite:t}`amodei2016`.
