@@ -464,6 +464,7 @@ claim(
 #
 # **Limits.** The optimum is only as good as the reward: a reward model that errs somewhere has the policy pushed there.
 # That is called **overoptimization** of the reward, and it is a case of **Goodhart's law**: a measure that becomes a target stops being a good measure {cite}`amodei2016`.
+# The price limits how far overoptimization can go, because it keeps the policy near the reference.
 # The closed form is a statement about all distributions; a network that cannot express $\pi^*$, or a run that stops early, ends elsewhere, and on a real model you will not know how far.
 #
 # Where else the divergence can be put, and what goes wrong there, is the lesson on [KL estimators](kl_estimators.ipynb).
