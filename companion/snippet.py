@@ -489,7 +489,7 @@ def _answer(arguments: list[str]) -> str:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
+    if not {"-h", "--help"}.isdisjoint(sys.argv) or len(sys.argv) < 2:
         sys.exit(
             "usage: python -m companion.snippet NAME [NAME ...]\n"
             "       python -m companion.snippet --list [WORD ...]"

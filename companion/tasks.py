@@ -82,7 +82,8 @@ def listing(*words: str) -> str:
     Parameters
     ----------
     *words : str
-        What to look for in names and sentences; every word must be there, beginnings of words count.
+        What to look for in names, sentences and compared libraries.  Where no whole word fits, beginnings count;
+        where nothing has all the words, those with the most are returned, and the first line says so.
 
     Returns
     -------
@@ -92,32 +93,41 @@ def listing(*words: str) -> str:
     Raises
     ------
     ValueError
-        If nothing speaks of them; the message gives the nearest words.
+        If nothing has any of them; the message gives the nearest words.
 
     Examples
     --------
     >>> print(listing("modified policy").splitlines()[0])
     Solve a known Markov decision process
     """
-    wanted = [word.lower() for phrase in words for word in phrase.split()]
-    found, known = [], set()
-    for task in tasks():
-        head = f"{task.name} {task.about}"
-        kept = []
-        for entry in (*task.algorithms, *task.parts):
-            spoken = _words(f"{head} {entry.name} {entry.about}")
-            known |= spoken
-            if all(any(w.startswith(word) for w in spoken) for word in wanted):
-                kept.append(entry)
-        if kept:
-            found.append("\n".join([task.name, *_lines(task.about, 2), *_shown(kept)]))
-    if not found:
-        unknown = [w for w in wanted if not any(k.startswith(w) for k in known)]
-        near = [n for w in unknown for n in difflib.get_close_matches(w, known, n=3)]
+    wanted = {_plain(word) for word in re.findall(r"[^\W_]+", " ".join(words))}
+    spoken = {
+        (task, entry): _words(f"{task.name} {task.about} {_said(entry)}")
+        for task in tasks()
+        for entry in (*task.algorithms, *task.parts)
+    }
+    known = set().union(*spoken.values())
+    fits = {w: {w} & known or {k for k in known if k.startswith(w)} for w in wanted}
+    hits = {
+        key: sum(bool(fits[w] & has) for w in wanted) for key, has in spoken.items()
+    }
+    most = max(hits.values())
+    if wanted and not most:
+        near = [n for w in wanted for n in difflib.get_close_matches(w, known, n=3)]
         raise ValueError(
-            f"no algorithm speaks of {' '.join(wanted)!r}; the nearest words: {', '.join(near) or 'none'}"
+            f"no algorithm speaks of {' '.join(words)!r}; the nearest words: {', '.join(near) or 'none'}"
         )
-    return "\n\n".join(found)
+    found: dict[Task, list[Entry]] = {}
+    for (task, entry), count in hits.items():
+        if count == most:
+            found.setdefault(task, []).append(entry)
+    parts = [
+        "\n".join([task.name, *_lines(task.about, 2), *_shown(entries)])
+        for task, entries in found.items()
+    ]
+    if most < len(wanted):
+        parts.insert(0, f"Nothing speaks of all of {' '.join(words)!r}; of most do:")
+    return "\n\n".join(parts)
 
 
 def _read(chapter: str) -> list[Task]:
@@ -142,9 +152,20 @@ def _entry(chapter: str, given: dict[str, Any]) -> Entry:
     return Entry(full, summary(full), given.get("avoid", ""), given.get("peer", ""))
 
 
+def _said(entry: Entry) -> str:
+    """What is searched of an entry."""
+    return f"{entry.name.removeprefix('companion.')} {entry.about} {entry.peer}"
+
+
 def _words(text: str) -> set[str]:
-    """The words of a text and, of a dotted or underlined name, its parts."""
-    return set(re.findall(r"[^\W_]+", text.lower())) - {"companion"}
+    """The words of a text, and those that names of any kind are made of."""
+    parts = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", text)
+    return {_plain(word) for word in (*parts, *re.findall(r"[^\W_]+", text))}
+
+
+def _plain(word: str) -> str:
+    """A word in small letters, without a plural's s."""
+    return re.sub(r"(?<=\w{3})(?<!s)s$", "", word.lower())
 
 
 def _shown(entries: list[Entry]) -> Iterator[str]:

@@ -111,10 +111,29 @@ def test_a_name_that_the_package_lacks_is_refused_with_the_nearest(
         tasks()
 
 
-def test_the_list_finds_by_the_beginnings_of_words():
-    found = listing("valu iter")
-    assert "companion.mdp.value_iteration" in found
-    assert len(found) < len(listing())
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("value iteration", "mdp.value_iteration"),
+        ("valu iter", "mdp.value_iteration"),
+        ("outliers", "anomaly_detection.LocalOutlierFactor"),
+        ("isolation forest", "anomaly_detection.IsolationForest"),
+        ("SHAP", "shapley_values.kernel_shap"),
+        ("CVaR", "risk_assessment.conditional_value_at_risk"),
+        ("worst case group", "group_robustness.group_dro"),
+        ("attack", "adversarial_examples.pgd"),
+    ],
+)
+def test_the_list_finds_what_a_visitor_calls_it(words, name):
+    assert f".{name}\n" in listing(words)
+    assert len(listing(words)) < len(listing()) / 2
+
+
+def test_whole_words_come_before_beginnings_and_some_words_before_none():
+    assert "sample_next" not in listing("sam")
+    assert "sample_next" in listing("sampl")
+    assert listing("worst nonsense group").startswith("Nothing speaks of all of")
+    assert not listing("worst group").startswith("Nothing")
     with pytest.raises(ValueError, match="the nearest words: value"):
         listing("vallue")
 

@@ -4,13 +4,13 @@ The peers of a chapter live in an environment of their own, made from evidence/<
 from evidence/<chapter>/without-dependencies.txt for peers that pin older versions than they need.
 """
 
-import difflib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from tools.install import pip
+from tools.names import refuse_unknown
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,12 +45,7 @@ def main(lessons: list[str]) -> None:
         for p in programs
         if p.stem != "__init__"
     ]
-    unknown = sorted(set(lessons) - set(known))
-    if unknown:
-        (nearest,) = difflib.get_close_matches(unknown[0], known, 1, cutoff=0)
-        sys.exit(
-            f"There is no evidence program for {unknown[0]}: the nearest is {nearest}."
-        )
+    refuse_unknown(lessons, known, "evidence program for")
     for lesson in lessons or known:
         python = environment(lesson.split("/")[0])
         if subprocess.call([python, "-m", "evidence", lesson], cwd=ROOT):

@@ -8,7 +8,6 @@ nothing but speed, or a test is missing.
 
 import ast
 import datetime
-import difflib
 import hashlib
 import importlib.machinery
 import importlib.metadata
@@ -27,6 +26,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from evidence.record import bare, cpu
+from tools.names import refuse_unknown
 
 ROOT = Path(__file__).resolve().parent.parent
 EACH = 12  # faults in a lesson
@@ -286,12 +286,10 @@ def main(lessons: list[str]) -> None:
         path.relative_to(ROOT / "notebooks").with_suffix("").as_posix()
         for path in (ROOT / "notebooks").glob("*/*.py")
     )
-    unknown = sorted(set(lessons) - set(known))
-    if unknown:
-        (nearest,) = difflib.get_close_matches(unknown[0], known, 1, cutoff=0)
-        sys.exit(f"There is no lesson {unknown[0]}: the nearest is {nearest}.")
+    refuse_unknown(lessons, known, "lesson")
     for variable in THREADS:
         os.environ[variable] = "1"
+    print("A lesson takes half a minute to some minutes.", flush=True)
     for lesson in lessons or known:
         record = measure(lesson)
         path = ROOT / f"evidence/{lesson}.faults.json"

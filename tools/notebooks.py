@@ -16,6 +16,8 @@ import nbformat
 import yaml
 from nbclient import NotebookClient
 
+from tools.names import refuse_unknown
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "notebooks"
 
@@ -89,12 +91,12 @@ def record(path: Path) -> float:
 
 def main(lessons: list[str]) -> None:
     """Record the named notebooks, or all."""
-    paths = [FOLDER / f"{lesson}.py" for lesson in lessons] or sorted(
-        FOLDER.rglob("*.py")
-    )
-    missing = [path for path in paths if not path.is_file()]
-    if missing:
-        sys.exit(f"There is no notebook {missing[0]}: name one as chapter/lesson.")
+    known = {
+        path.relative_to(FOLDER).with_suffix("").as_posix(): path
+        for path in sorted(FOLDER.rglob("*.py"))
+    }
+    refuse_unknown(lessons, known, "notebook")
+    paths = [known[lesson] for lesson in lessons or known]
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = "1"
     os.environ["TQDM_DISABLE"] = "1"

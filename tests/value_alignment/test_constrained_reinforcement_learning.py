@@ -287,8 +287,8 @@ def test_the_steps_shrink_with_the_square_of_what_is_left():
         steps=2048 * 20, watch=lambda steps, agent, u, cost: seen.append(flat(agent))
     )
     moved = [float((b - a).abs().max()) for a, b in itertools.pairwise(seen)]
-    # The last of these steps is made at (2/20)^2 of the first rate.
-    assert moved[-1] < moved[0] / 10
+    # The last of these steps is made at (2/20)^2 of the first rate, a hundredth; the cube would be a thousandth.
+    assert moved[0] / 200 < moved[-1] < moved[0] / 10
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from companion.environments import MDPVectorEnv
 from companion.mdp import MDP, action_values, policy_iteration, policy_value
+from companion.value_alignment import policy_gradient as module
 from companion.value_alignment.policy_gradient import (
     ActorCritic,
     clipped_loss,
@@ -699,6 +700,21 @@ def test_ppo_learns_under_inference_mode_and_with_another_default_type():
         torch.set_default_dtype(torch.float32)
     assert other.dtype == torch.float32
     assert torch.equal(plain, other)
+
+
+@pytest.mark.parametrize("baseline", [True, False])
+def test_without_a_baseline_the_whole_returns_weigh_the_steps(baseline, monkeypatch):
+    seen = []
+
+    def update(agent, optimiser, batch, weights, returns, generator, **options):
+        value = batch.values[..., 0] if baseline else 0.0
+        seen.append(torch.allclose(weights + value, returns, rtol=1e-5, atol=1e-5))
+        assert not torch.allclose(batch.values, torch.zeros(1), rtol=0, atol=1e-3)
+
+    monkeypatch.setattr(module, "ppo_update", update)
+    ppo(forest(), 0.9, 0, steps=2048, horizon=32, baseline=baseline)
+    assert seen
+    assert all(seen)
 
 
 def test_reinforce_is_ppo_with_everything_taken_out():
