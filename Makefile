@@ -58,7 +58,7 @@ lesson: $(VENV)/test.stamp  ## lay out a new lesson (CHAPTER=chapter NAME=name)
 lint: $(VENV)/test.stamp  ## ruff, mypy, numpydoc and the notebook pairs
 	@$(BIN)/python -m tools.lint
 
-zip: $(VENV)/test.stamp  ## the site as an archive that works from the disk, in _build/html/take_away
+zip: $(VENV)/test.stamp  ## the site, and the package, as an archive that works from the disk, in _build/html/take_away
 	@$(BIN)/python -m tools.take_away zip
 
 pdf: $(VENV)/test.stamp  ## the whole book as a PDF, in the same place
@@ -70,7 +70,7 @@ epub: $(VENV)/test.stamp  ## the whole book as an EPUB, in the same place
 dist: $(VENV)/test.stamp  ## wheel and source archive of the package, in the same place
 	@$(BIN)/python -m tools.take_away dist
 
-take-away: $(VENV)/test.stamp  ## all four
+take-away: $(VENV)/test.stamp  ## zip, pdf, epub and dist
 	@$(BIN)/python -m tools.take_away
 
 clean:  ## remove what was built; the environment stays

@@ -1,5 +1,6 @@
 """The forms to take along: what is in them, and that a run which fails leaves nothing half-written."""
 
+import contextlib
 import errno
 import io
 import os
@@ -14,11 +15,13 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from filelock import FileLock, Timeout
 from playwright.sync_api import sync_playwright
 from pypdf import PdfReader
 
 from tests.test_site import no_chrome
 from tools import browser, epub, pdf, take_away
+from tools import site as site_tool
 from tools.take_away import FOLDER, FORMS, NAME, PAGE, ROOT
 
 LESSONS = sorted((ROOT / "evidence").glob("*/*.json"))
@@ -114,6 +117,7 @@ def test_the_archive_holds_the_site_once_and_the_package(site):
     page = archive.read(f"{NAME}/{PAGE}").decode()
     assert f"../{FOLDER}/book.whl" in page
     assert "<code>make pdf</code>" in page  # it is not in the archive
+    assert 'data-form="zip">This is what you are reading.</p>' in page
     archive.extractall(site / "unpacked")
     assert dead_links(page, site / "unpacked" / NAME) == []
 
@@ -172,7 +176,7 @@ def test_a_file_that_is_open_elsewhere_is_said_to_be(monkeypatch, tmp_path):
 
 def test_a_folder_that_is_a_file_is_named(site):
     (site / FOLDER).write_text("in the way")
-    with pytest.raises(SystemExit, match=f"{NAME}.zip was not written"):
+    with pytest.raises(SystemExit, match=f"{FOLDER} is a file where a folder is"):
         take_away.write_zip(site)
 
 
@@ -194,7 +198,8 @@ def test_an_interrupted_run_leaves_nothing_half_written(site, monkeypatch):
     def interrupt(site, root):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(take_away, "build", lambda: site)
+    monkeypatch.setattr(take_away, "ask_for_chrome", lambda: None)
+    monkeypatch.setattr(take_away, "used", lambda: contextlib.nullcontext(site))
     monkeypatch.setattr(take_away, "pdf", interrupt)
     with pytest.raises(SystemExit, match="Nothing was left half-written: run the same"):
         take_away.main(["pdf"])
@@ -206,6 +211,42 @@ def test_an_unknown_form_gets_the_nearest():
         SystemExit, match="There is no form pfd: the nearest is pdf, all"
     ):
         take_away.main(["zip", "pfd"])
+
+
+@pytest.mark.parametrize("names", [["pdf"], ["epub"], []])
+def test_without_a_browser_nothing_is_begun(names, monkeypatch):
+    monkeypatch.setattr(browser, "find_chrome", lambda playwright: None)
+    monkeypatch.setattr(take_away, "used", lambda: pytest.fail("the site is built"))
+    with pytest.raises(SystemExit, match="apt-get install chromium"):
+        take_away.main(names)
+
+
+def test_the_archive_has_the_package_made_and_the_site_to_itself(site, monkeypatch):
+    made = []
+
+    def note(name):
+        with pytest.raises(Timeout):
+            FileLock(site / "_build.lock").acquire(timeout=0)
+        made.append(name)
+        (site / FOLDER).mkdir(exist_ok=True)
+        (site / FOLDER / "book.whl").touch()
+
+    @contextlib.contextmanager
+    def used():
+        monkeypatch.setattr(site_tool, "fingerprint", lambda root: "the same")
+        monkeypatch.setattr(
+            site_tool, "jupyter_book", lambda *_: (site / "_build").mkdir()
+        )
+        with site_tool.used(site):
+            yield site
+
+    monkeypatch.setattr(take_away, "used", used)
+    for name in FORMS:
+        monkeypatch.setitem(FORMS, name, lambda site, name=name: note(name))
+    take_away.main(["zip"])
+    assert made == ["dist", "zip"]
+    take_away.main(["zip"])  # the package is there
+    assert made == ["dist", "zip", "zip"]
 
 
 def test_without_a_browser_it_says_which_to_install(monkeypatch, tmp_path):

@@ -2,9 +2,11 @@
 
 import ast
 import collections
+import queue
 import re
 import subprocess
 import sys
+import threading
 import tomllib
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from tools import evidence as evidence_tool
 from tools import install, lint, portable, versions
 from tools import lesson as lesson_tool
 from tools import notebooks as recorder
+from tools import site as site_tool
 
 ROOT = Path(__file__).resolve().parent.parent
 Usage = collections.namedtuple("Usage", "total used free")
@@ -423,6 +426,43 @@ def test_both_profiles_are_run_and_the_advice_is_given(monkeypatch, capsys):
 def test_the_probe_of_the_portable_check_is_repeatable():
     environment = {**portable.os.environ, **portable.ONE_THREAD}
     assert portable.probe(environment) == portable.probe(environment)
+
+
+# --- the site -----------------------------------------------------------------------
+
+
+def test_a_second_command_waits_until_the_first_has_done_with_the_site(
+    monkeypatch, tmp_path
+):
+    said: queue.Queue[str] = queue.Queue()
+    monkeypatch.setattr(
+        site_tool, "print", lambda words, flush: said.put(words), raising=False
+    )
+    order = []
+
+    def second():
+        with site_tool.alone(tmp_path):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with site_tool.alone(tmp_path):
+        thread.start()
+        # The time only ends what hangs.
+        assert said.get(timeout=60).startswith("Another command is using the site")
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_what_jupyter_book_says_is_printed_without_its_colours(monkeypatch, tmp_path):
+    said = "\x1b[91mone.md:1: WARNING: \x1b[39;49;00mno such place\x1b[0m\nwritten\n"
+    done = subprocess.CompletedProcess([], 1, said, "")
+    monkeypatch.setattr(site_tool.subprocess, "run", lambda *words, **options: done)
+    with pytest.raises(SystemExit) as stopped:
+        site_tool.jupyter_book(tmp_path, "The site", tmp_path / "index.html")
+    assert stopped.value.code == (
+        "one.md:1: WARNING: no such place\nThe site was not built."
+    )
 
 
 # --- a new lesson ------------------------------------------------------------------

@@ -33,6 +33,22 @@ def find_chrome(playwright: Playwright) -> str | None:
     return next((place for place in places if place and Path(place).is_file()), None)
 
 
+def needed_chrome(playwright: Playwright) -> str:
+    """Return a Chromium or Chrome, or end with what to install."""
+    chrome = find_chrome(playwright)
+    if chrome is None:
+        sys.exit(
+            f"There is no Chromium or Chrome: {ADVICE}; then run the same command again."
+        )
+    return chrome
+
+
+def ask_for_chrome() -> None:
+    """End where there is no browser, before minutes of work that would need one."""
+    with sync_playwright() as playwright:
+        needed_chrome(playwright)
+
+
 @contextlib.contextmanager
 def opened(folder: Path, text: str) -> Iterator[Page]:
     """Open a page that is not on the disk, but whose links lead into a folder, and that reaches nothing else.
@@ -65,11 +81,7 @@ def opened(folder: Path, text: str) -> Iterator[Page]:
             route.abort()
 
     with sync_playwright() as playwright:
-        chrome = find_chrome(playwright)
-        if chrome is None:
-            sys.exit(
-                f"There is no Chromium or Chrome: {ADVICE}; then run the same command again."
-            )
+        chrome = needed_chrome(playwright)
         try:
             browser = playwright.chromium.launch(executable_path=chrome, args=FLAGS)
             page = browser.new_page()

@@ -9,8 +9,6 @@ import mimetypes
 import posixpath
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -21,7 +19,7 @@ import yaml
 
 import companion
 from tools.browser import BOOK, opened
-from tools.site import JUPYTER_BOOK
+from tools.site import jupyter_book
 
 STYLE = Path(__file__).with_suffix(".css")
 STYLES = ("_static/pygments.css", "_static/book.css")
@@ -99,21 +97,11 @@ def sphinx(root: Path, folder: Path) -> Path:
     """Let Sphinx build the EPUB, and return the folder of its files; every warning is an error."""
     config = folder / "config.yml"
     config.write_text(yaml.safe_dump(settings(root)), encoding="utf-8")
-    command = [sys.executable, "-c", JUPYTER_BOOK, "build", ".", "-W", "-n"]
-    where = ["--config", str(config), "--path-output", str(folder)]
-    done = subprocess.run(
-        [*command, *where, "--builder", "custom", "--custom-builder", "epub"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-    )
-    if done.returncode:
-        said = (done.stdout + done.stderr).splitlines()
-        faults = [line for line in said if "WARNING" in line or "ERROR" in line]
-        sys.exit("\n".join(faults or said[-40:]) + "\nThe EPUB was not built.")
-    return folder / "_build" / "epub"
+    output = folder / "_build" / "epub"
+    options = ["--config", str(config), "--path-output", str(folder)]
+    options += ["--builder", "custom", "--custom-builder", "epub"]
+    jupyter_book(root, "The EPUB", output / "content.opf", *options)
+    return output
 
 
 def mathjax() -> Path:

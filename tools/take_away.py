@@ -19,9 +19,10 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from tools.browser import ask_for_chrome
 from tools.epub import epub
 from tools.pdf import pdf
-from tools.site import ROOT, build
+from tools.site import ROOT, used
 
 FOLDER, PAGE = "take_away", "book/take_away.html"
 NAME = "ai-safety-and-alignment-tested"
@@ -45,6 +46,8 @@ def advice(error: OSError, path: Path) -> str:
             f"{path} cannot be written: close it where it is open, or get the right to write into its folder, and "
             "run the same command again."
         )
+    if error.errno == errno.EEXIST:
+        return f"{error.filename} is a file where a folder is needed: move it away and run the same command again."
     return f"{path} was not written ({error.strerror or error}): see to that and run the same command again."
 
 
@@ -136,7 +139,9 @@ def write_zip(site: Path) -> None:
         for path in sorted(carried):
             content, name = path.read_bytes(), path.relative_to(site).as_posix()
             if name == PAGE:
-                content = listed(content.decode(), carried).encode()
+                page = listed(content.decode(), carried)
+                page = page.replace(said("zip", []), "This is what you are reading.")
+                content = page.encode()
             # With the date that ZipInfo has by itself, so that the same site makes the same archive.
             entry = zipfile.ZipInfo(f"{NAME}/{name}")
             entry.external_attr = 0o644 << 16
@@ -201,6 +206,7 @@ FORMS: dict[str, Callable[[Path], None]] = {
     "epub": write_epub,
     "zip": write_zip,
 }
+BROWSER = {"pdf", "epub"}  # what needs one
 
 
 def main(names: list[str]) -> None:
@@ -211,13 +217,17 @@ def main(names: list[str]) -> None:
             sys.exit(
                 f"There is no form {name}: the nearest is {near}, all are {', '.join(FORMS)}."
             )
+    wanted = set(names or FORMS)
     try:
-        print("Building the site ...", flush=True)
-        site = build()
-        for name in [name for name in FORMS if name in names or not names]:
-            print(f"Making the {name} ...", flush=True)
-            FORMS[name](site)
-        show(site)
+        if wanted & BROWSER:
+            ask_for_chrome()
+        with used() as site:
+            if "zip" in wanted and not any(site.glob(f"{FOLDER}/*.whl")):
+                wanted.add("dist")
+            for name in [name for name in FORMS if name in wanted]:
+                print(f"Making the {name} ...", flush=True)
+                FORMS[name](site)
+            show(site)
     except KeyboardInterrupt:
         sys.exit(
             "\nInterrupted. Nothing was left half-written: run the same command again."
