@@ -224,7 +224,7 @@ claim(
 #
 # Write the checks as the rows of a matrix $H$ of zeros and ones.
 # A **code word** $c$ is a word that satisfies $H c = 0$, counted modulo 2.
-# If the error $e$ is added on the way, the receiver holds $y = c + e$ and computes the **syndrome**
+# If the **error** $e$ is added on the way, the receiver holds $y = c + e$ and computes the **syndrome**
 #
 # $$H y = H c + H e = H e,$$
 #

@@ -362,7 +362,7 @@ claim(
 # > "A discount of 0.99 is nearly no discount."
 # > **It halves what lies 69 steps ahead.** A plan for a thousand steps needs a discount nearer to 1, or a horizon.
 #
-# **Strengths**: the policy is optimal from every state, also from those into which a fault puts the machine, and the bounds prove it.
+# **Strengths**: the policy is optimal from every state, also from those into which a **fault** puts the machine, and the bounds prove it.
 #
 # **Limits**: the states must be seen and the probabilities known; three parts make 64 states but ten make a million. What to do when the probabilities are wrong is the subject of [Robust planning](robust_planning.ipynb).
 #

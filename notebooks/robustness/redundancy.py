@@ -25,7 +25,7 @@
 # **How can a whole live longer than its parts?**
 #
 # You need the answer as soon as your model runs on more than one machine, or as soon as somebody relies on what it says.
-# Spare replicas, ensembles that vote, and checkpoints all cost money, and the formulas on this page tell you what each of them returns, and when it returns nothing.
+# **Redundancy** (spare replicas, ensembles that vote) and checkpoints cost money, and the formulas on this page tell you what each of them returns, and when it returns nothing.
 #
 # | At a glance | |
 # | :--- | :--- |
