@@ -116,7 +116,8 @@ def test_whole_groups_are_handed_out_in_the_order_of_the_tests(tmp_path):
     # Four groups of one to three tests; each test writes down its worker.
     shutil.copy(ROOT / "conftest.py", tmp_path)
     (tmp_path / "tools").mkdir()
-    shutil.copy(ROOT / "tools/notebooks.py", tmp_path / "tools")
+    for name in ("notebooks.py", "names.py"):
+        shutil.copy(ROOT / "tools" / name, tmp_path / "tools")
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests/test_site.py").write_text(
         "import os, pathlib, pytest\n"
