@@ -29,7 +29,6 @@ import nbformat
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
-from filelock import FileLock
 from PIL import Image, ImageChops, ImageStat
 from playwright.sync_api import (
     Browser,
@@ -242,11 +241,9 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site() -> Path:
     """The folder of the whole site; a second worker waits until the first has built it."""
-    shared = tmp_path_factory.getbasetemp().parent
-    with FileLock(shared / "site.lock"):
-        return build()
+    return build()
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,12 @@ from pathlib import Path
 import pytest
 
 from companion import tasks as module
-from companion.snippet import public
 from companion.tasks import Entry, Task, listing, tasks
+from tests.test_snippet import FUNCTIONS
+from tools import site
 
 ROOT = Path(__file__).resolve().parent.parent
-APART = ("lesson", "listings", "snippet", "tasks")
-NAMES = sorted(
-    name
-    for name, item in public().items()
-    if callable(item) and name.split(".")[1] not in APART
-)
+NAMES = sorted(name for name, item in FUNCTIONS.items() if callable(item))
 
 
 def entries(task: Task) -> tuple[Entry, ...]:
@@ -145,3 +141,12 @@ def test_the_command_lists_what_the_function_does():
     refused = subprocess.run([*command, "vallue"], **run)
     assert refused.returncode == 1
     assert "the nearest words: value" in refused.stderr
+
+
+def test_a_changed_task_makes_the_site_afresh(tmp_path):
+    path = tmp_path / "companion/safety/tasks.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("task = []\n")
+    before = site.fingerprint(tmp_path)
+    path.write_text("task = [ ]\n")
+    assert site.fingerprint(tmp_path) != before

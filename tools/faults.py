@@ -27,10 +27,10 @@ import pytest
 
 from evidence.record import bare, cpu
 from tools.names import refuse_unknown
+from tools.portable import ONE_THREAD
 
 ROOT = Path(__file__).resolve().parent.parent
 EACH = 12  # faults in a lesson
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 # Loaded once for all processes that are copied from one.
 LIBRARIES = ["scipy.stats", "torch", "sklearn.ensemble", "gymnasium"]
 LIBRARIES += [
@@ -287,8 +287,7 @@ def main(lessons: list[str]) -> None:
         for path in (ROOT / "notebooks").glob("*/*.py")
     )
     refuse_unknown(lessons, known, "lesson")
-    for variable in THREADS:
-        os.environ[variable] = "1"
+    os.environ.update(ONE_THREAD)
     print("A lesson takes half a minute to some minutes.", flush=True)
     for lesson in lessons or known:
         record = measure(lesson)

@@ -18,6 +18,7 @@ SOURCES = [
     "constraints.txt",
     "book/**/*",
     "companion/**/*.py",
+    "companion/**/*.toml",
     "evidence/*/*.json",
     "evidence/summary.py",
     "notebooks/**/*.ipynb",

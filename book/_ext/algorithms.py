@@ -5,6 +5,7 @@ Elsewhere, where a lesson names its module, that name becomes a link to this pag
 
 import html
 import re
+from functools import cache
 from pathlib import Path
 
 from docutils import nodes
@@ -168,19 +169,25 @@ def breakable(code: nodes.literal) -> nodes.literal:
     return shown
 
 
+@cache
+def places() -> dict[str, str]:
+    """Return where modules and their functions stand on the page, found once for all pages."""
+    found: dict[str, str] = {}
+    for task in tasks():
+        for entry in (*task.algorithms, *task.parts):
+            module, _, name = entry.name.rpartition(".")
+            found[entry.name] = anchor(module, name)
+            # A module stands where the first of its functions does.
+            found.setdefault(module, found[entry.name])
+    return found
+
+
 def link_modules(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Make the names of modules and of their functions links to the page of algorithms."""
     if PAGE not in app.env.found_docs or docname == PAGE:
         return
-    places: dict[str, str] = {}
-    for task in tasks():
-        for entry in (*task.algorithms, *task.parts):
-            module, _, name = entry.name.rpartition(".")
-            places[entry.name] = anchor(module, name)
-            # A module stands where the first of its functions does.
-            places.setdefault(module, places[entry.name])
     for code in list(doctree.findall(nodes.literal)):
-        place = places.get(code.astext())
+        place = places().get(code.astext())
         if place and not isinstance(code.parent, nodes.reference | nodes.title):
             link = make_refnode(app.builder, docname, PAGE, place, breakable(code))
             code.replace_self(link)
