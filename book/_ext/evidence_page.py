@@ -18,7 +18,8 @@ from typing import Any
 
 import nbformat
 from docutils import nodes
-from lessons import Page, chapters, href, plain, title
+from lessons import Page, chapters, href, title
+from lessons import read as first_screen
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxRole
 
@@ -37,12 +38,11 @@ def evidence(root: Path, page: str) -> Lesson:
     chapter, name = lesson.split("/")
     book = nbformat.read(root / f"{page}.ipynb", as_version=4)
     prose = "\n\n".join(c.source for c in book.cells if c.cell_type == "markdown")
-    heading = re.search(r"^# (.+)$", prose, re.MULTILINE)
     tests = root / "tests" / chapter / f"test_{name}.py"
     record = read(root / "evidence" / f"{lesson}.json")
     return {
         "lesson": lesson,
-        "title": plain(heading[1]) if heading else name,
+        "title": first_screen(root, page).title,
         "page": f"{page}.html",
         "claims": claims(book),
         "properties": properties(tests.read_text(encoding="utf-8"), prose),
